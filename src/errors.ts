@@ -1,0 +1,320 @@
+/**
+ * Every error that is thrown on purpose.
+ *
+ * `code` is the stable name that goes over the wire and that callers test, also when the error
+ * happened on another node: there it arrives as a {@link RemoteError} with the same code.
+ */
+
+/** What a caller can do about a failure, whatever exactly failed. */
+export type FailureClass =
+  | "invalid" // the request is wrong and will stay wrong: mend it
+  | "denied" // the caller may not do this: ask for a grant
+  | "not-found" // what was named does not exist
+  | "conflict" // the state forbids it: read the state first
+  | "lost" // the caller no longer holds what it acts on: start over
+  | "busy" // too much at once: try again later
+  | "timeout" // no answer in time: it may still have happened
+  | "unavailable" // nobody is there: try again later
+  | "cancelled" // somebody asked for the end
+  | "internal"; // a defect, here or there
+
+/** Failure classes that may go away by themselves. */
+const TRANSIENT: ReadonlySet<FailureClass> = new Set(["busy", "timeout", "unavailable"]);
+
+/** An error as plain data: what logs, wires and exit codes are made of. */
+export interface ErrorFacts {
+  readonly code: string;
+  readonly failureClass: FailureClass;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+/** The root of all errors that are thrown on purpose. */
+export abstract class McpError extends Error {
+  abstract readonly code: string;
+  abstract readonly failureClass: FailureClass;
+  /** What the reader can do about it, if that is known. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly hint?: string | undefined } = {}) {
+    super(message, options);
+    this.hint = options.hint;
+  }
+
+  /** Whether the same request may succeed later without any change. */
+  get retryable(): boolean {
+    return TRANSIENT.has(this.failureClass);
+  }
+}
+
+type Hint = { readonly hint?: string | undefined };
+
+/** An argument, message or file has the wrong shape or a value that is not allowed. */
+export class InvalidInputError extends McpError {
+  override readonly name = "InvalidInputError";
+  readonly code = "E_INVALID_INPUT";
+  readonly failureClass = "invalid";
+}
+
+/** A configuration value is wrong. Names the setting, where it came from and what is allowed. */
+export class ConfigError extends McpError {
+  override readonly name = "ConfigError";
+  readonly code = "E_CONFIG";
+  readonly failureClass = "invalid";
+
+  constructor(setting: string, origin: string, allowed: string, options?: ErrorOptions & Hint) {
+    super(`${setting} (from ${origin}) ${allowed}`, options);
+  }
+}
+
+/** The caller lacks the grant that this needs. */
+export class DeniedError extends McpError {
+  override readonly name = "DeniedError";
+  readonly code = "E_DENIED";
+  readonly failureClass = "denied";
+
+  constructor(caller: string, grant: string, options?: ErrorOptions) {
+    super(`${caller} lacks the grant '${grant}'`, {
+      ...options,
+      hint: "configure a shared token on both nodes, or put the caller's peer id on the allow-list of the node it calls",
+    });
+  }
+}
+
+/** A task id that this queue does not know. */
+export class TaskNotFoundError extends McpError {
+  override readonly name = "TaskNotFoundError";
+  readonly code = "E_TASK_NOT_FOUND";
+  readonly failureClass = "not-found";
+
+  constructor(taskId: string) {
+    super(`no task ${taskId} in this queue`, { hint: "ask the node that the task was submitted to" });
+  }
+}
+
+/** The lease that a worker acts under has ended: expired, released, cancelled or taken over. */
+export class LeaseLostError extends McpError {
+  override readonly name = "LeaseLostError";
+  readonly code = "E_LEASE_LOST";
+  readonly failureClass = "lost";
+
+  constructor(taskId: string, token: number) {
+    super(`the lease ${token} of task ${taskId} is no longer in force`, {
+      hint: "drop the work: another worker has it, or the task has ended",
+    });
+  }
+}
+
+/** A task was to be ended without naming the lease, and more than one lease has been given for it. */
+export class LeaseTokenRequiredError extends McpError {
+  override readonly name = "LeaseTokenRequiredError";
+  readonly code = "E_LEASE_TOKEN_REQUIRED";
+  readonly failureClass = "invalid";
+
+  constructor(taskId: string) {
+    super(`task ${taskId} has been claimed more than once`, { hint: "pass the lease_token that the claim returned" });
+  }
+}
+
+/** The task has ended, so it cannot be changed any more. */
+export class TaskFinishedError extends McpError {
+  override readonly name = "TaskFinishedError";
+  readonly code = "E_TASK_FINISHED";
+  readonly failureClass = "conflict";
+
+  constructor(taskId: string, state: string) {
+    super(`task ${taskId} is already ${state}`);
+  }
+}
+
+/** An idempotency key was used before, for different work. */
+export class IdempotencyConflictError extends McpError {
+  override readonly name = "IdempotencyConflictError";
+  readonly code = "E_IDEMPOTENCY_CONFLICT";
+  readonly failureClass = "conflict";
+
+  constructor(key: string, taskId: string) {
+    super(`the idempotency key '${key}' belongs to task ${taskId}, which is different work`, {
+      hint: "use a new key for new work",
+    });
+  }
+}
+
+/** Too much is under way; nothing was begun. */
+export class BusyError extends McpError {
+  override readonly name = "BusyError";
+  readonly code = "E_BUSY";
+  readonly failureClass = "busy";
+}
+
+/** Something was not done within its deadline. It may still have happened. */
+export class DeadlineError extends McpError {
+  override readonly name = "DeadlineError";
+  readonly code = "E_TIMEOUT";
+  readonly failureClass = "timeout";
+}
+
+/** The caller, or the node at shutdown, asked for the end. */
+export class CancelledError extends McpError {
+  override readonly name = "CancelledError";
+  readonly code = "E_CANCELLED";
+  readonly failureClass = "cancelled";
+}
+
+/** The node is shutting down and takes no new work. */
+export class ShuttingDownError extends McpError {
+  override readonly name = "ShuttingDownError";
+  readonly code = "E_SHUTTING_DOWN";
+  readonly failureClass = "unavailable";
+}
+
+/** No peer, server or process could be reached at the target. Nothing was sent. */
+export class UnreachableError extends McpError {
+  override readonly name = "UnreachableError";
+  readonly code = "E_UNREACHABLE";
+  readonly failureClass = "unavailable";
+}
+
+/** The connection broke while a request was under way. It may have been carried out. */
+export class ConnectionLostError extends McpError {
+  override readonly name = "ConnectionLostError";
+  readonly code = "E_CONNECTION_LOST";
+  readonly failureClass = "unavailable";
+}
+
+/** A peer did not answer in time. The request may still have been carried out. */
+export class PeerTimeoutError extends McpError {
+  override readonly name = "PeerTimeoutError";
+  readonly code = "E_PEER_TIMEOUT";
+  readonly failureClass = "timeout";
+
+  constructor(peerId: string, timeoutMs: number, options?: ErrorOptions) {
+    super(`peer ${peerId} did not answer within ${timeoutMs} ms`, options);
+  }
+}
+
+/** What answered is not the peer that was asked for, or could not prove that it knows the shared token. */
+export class PeerIdentityError extends McpError {
+  override readonly name = "PeerIdentityError";
+  readonly code = "E_PEER_IDENTITY";
+  readonly failureClass = "denied";
+}
+
+/** A frame or message breaks the wire's rules; the stream that carried it is closed. */
+export class ProtocolError extends McpError {
+  override readonly name = "ProtocolError";
+  readonly code = "E_PROTOCOL";
+  readonly failureClass = "invalid";
+}
+
+/** A message is larger than the wire carries; nothing was sent. */
+export class MessageTooLargeError extends McpError {
+  override readonly name = "MessageTooLargeError";
+  readonly code = "E_MESSAGE_TOO_LARGE";
+  readonly failureClass = "invalid";
+}
+
+/** The peer or server does not have the method. */
+export class MethodNotFoundError extends McpError {
+  override readonly name = "MethodNotFoundError";
+  readonly code = "E_METHOD_NOT_FOUND";
+  readonly failureClass = "not-found";
+
+  constructor(method: string) {
+    super(`no method '${method}' here`);
+  }
+}
+
+/** No tool of that name, here or on the mounted servers. */
+export class ToolNotFoundError extends McpError {
+  override readonly name = "ToolNotFoundError";
+  readonly code = "E_TOOL_NOT_FOUND";
+  readonly failureClass = "not-found";
+
+  constructor(tool: string, options?: ErrorOptions & Hint) {
+    super(`no tool '${tool}' here`, options);
+  }
+}
+
+/** A tool ran and reported that it failed. */
+export class ToolFailedError extends McpError {
+  override readonly name = "ToolFailedError";
+  readonly code = "E_TOOL_FAILED";
+  readonly failureClass = "internal";
+}
+
+/** The database file is damaged, or is no database of ours. */
+export class StoreCorruptError extends McpError {
+  override readonly name = "StoreCorruptError";
+  readonly code = "E_STORE_CORRUPT";
+  readonly failureClass = "internal";
+}
+
+/** Another process holds the database, or the whole data folder. */
+export class StoreLockedError extends McpError {
+  override readonly name = "StoreLockedError";
+  readonly code = "E_STORE_LOCKED";
+  readonly failureClass = "busy";
+}
+
+/** The database cannot be written: the file or the folder is read-only. */
+export class StoreReadOnlyError extends McpError {
+  override readonly name = "StoreReadOnlyError";
+  readonly code = "E_STORE_READ_ONLY";
+  readonly failureClass = "internal";
+}
+
+/** The disk is full. What was acknowledged before is safe; this was not stored. */
+export class StoreFullError extends McpError {
+  override readonly name = "StoreFullError";
+  readonly code = "E_STORE_FULL";
+  readonly failureClass = "unavailable";
+}
+
+/** The database was written by a newer version of mcplusplus. */
+export class StoreVersionError extends McpError {
+  override readonly name = "StoreVersionError";
+  readonly code = "E_STORE_VERSION";
+  readonly failureClass = "conflict";
+}
+
+/** The store was closed before this was asked of it. */
+export class StoreClosedError extends McpError {
+  override readonly name = "StoreClosedError";
+  readonly code = "E_STORE_CLOSED";
+  readonly failureClass = "unavailable";
+}
+
+/** An error that happened on another node, with the code it had there. */
+export class RemoteError extends McpError {
+  override readonly name = "RemoteError";
+  readonly code: string;
+  readonly failureClass: FailureClass;
+
+  constructor(facts: ErrorFacts, options?: ErrorOptions) {
+    super(facts.message, { ...options, hint: facts.hint });
+    this.code = facts.code;
+    this.failureClass = facts.failureClass;
+  }
+}
+
+/** Whether `error` has the stable code `code`, wherever it happened. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof McpError && error.code === code;
+}
+
+/** Any thrown value as plain data. What was not thrown on purpose is `E_INTERNAL`, an abort `E_CANCELLED`. */
+export function errorFacts(error: unknown): ErrorFacts {
+  if (error instanceof McpError) {
+    return { code: error.code, failureClass: error.failureClass, message: error.message, hint: error.hint };
+  }
+  // A nursery reports its failures as a group; a group of one says what that one says.
+  if (error instanceof AggregateError && error.errors.length === 1) return errorFacts(error.errors[0]);
+  if (error instanceof Error && error.name === "AbortError") {
+    return { code: "E_CANCELLED", failureClass: "cancelled", message: error.message };
+  }
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return { code: "E_TIMEOUT", failureClass: "timeout", message: error.message };
+  }
+  return { code: "E_INTERNAL", failureClass: "internal", message: error instanceof Error ? error.message : String(error) };
+}

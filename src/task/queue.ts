@@ -1,0 +1,166 @@
+/** The task queue as everybody sees it, whether it is in this process or on a peer. */
+import type { JsonObject } from "../content/json.ts";
+import type { LogLine, NewTask, Task, TaskError, TaskState, TaskSummary } from "./task.ts";
+
+/** Options of whatever waits or travels. */
+export interface CallOptions {
+  /** Ends the call early; what was already sent may still happen. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The right to work on a task for a while. */
+export interface Lease {
+  readonly taskId: string;
+  /** The fencing token: greater than that of every earlier claim of the task. */
+  readonly token: number;
+}
+
+/** What a submit returns, once the task is on disk at the queue's owner. */
+export interface SubmitReceipt {
+  readonly taskId: string;
+  /** False if the idempotency key had given this task before. */
+  readonly created: boolean;
+}
+
+/** What a worker asks for. */
+export interface ClaimRequest {
+  /** Name of the worker, recorded as the assignee. */
+  readonly workerId: string;
+  /** Task types it takes; empty or absent means any. Aliases count as the type they stand for. */
+  readonly types?: readonly string[] | undefined;
+  /**
+   * What the worker can do beyond the type, such as `tool:fs__read_file`. A task that requires something goes
+   * only to a worker that lists it. Absent means: do not ask, give me any task of these types.
+   */
+  readonly skills?: readonly string[] | undefined;
+  /** At most this many. Default 1, at most {@link MAX_CLAIM_BATCH}. */
+  readonly limit?: number | undefined;
+  /** Wait this long for a task if none is ready. Default 0, at most {@link MAX_CLAIM_WAIT_MS}. */
+  readonly waitMs?: number | undefined;
+  /** How long the lease holds unrenewed. Default {@link DEFAULT_LEASE_MS}. */
+  readonly leaseMs?: number | undefined;
+}
+
+/** A task that was claimed, with the lease to act under. */
+export interface ClaimedTask {
+  readonly task: Task;
+  readonly lease: Lease;
+  /** Until when the lease holds, by the queue's clock, in milliseconds since 1970. */
+  readonly leaseUntilMs: number;
+}
+
+/** What to add to a running task. */
+export interface TaskNote {
+  /** Replaces the members of the task's progress that it names. */
+  readonly progress?: JsonObject | undefined;
+  /** Appended; the oldest lines beyond MAX_LOG_LINES go. */
+  readonly logs?: readonly LogLine[] | undefined;
+}
+
+/** How a failed attempt is to be treated. */
+export interface Failure {
+  readonly error: TaskError;
+  /** Try again, if attempts are left. Default false: the task has failed for good. */
+  readonly retry?: boolean | undefined;
+  /** Wait this long before the next attempt. Default: grows with the attempts (see backoff.ts). */
+  readonly retryAfterMs?: number | undefined;
+  /** What it produced before it failed, if anything. */
+  readonly result?: JsonObject | undefined;
+}
+
+/** Which tasks a list shows. */
+export interface TaskFilter {
+  readonly state?: TaskState | undefined;
+  readonly types?: readonly string[] | undefined;
+  /** Only dead letters, or only others. */
+  readonly deadLetter?: boolean | undefined;
+  /** Page size. Default 50, at most {@link MAX_LIST_LIMIT}. */
+  readonly limit?: number | undefined;
+  /** Where the page before ended: its `nextCursor`. */
+  readonly cursor?: string | undefined;
+}
+
+/** One page of tasks, oldest first. */
+export interface TaskPage {
+  readonly tasks: readonly TaskSummary[];
+  /** Pass it back for the next page; absent on the last one. */
+  readonly nextCursor?: string | undefined;
+}
+
+/** How full a queue is. */
+export interface QueueStats {
+  /** How many tasks are in each state. */
+  readonly byState: Readonly<Record<TaskState, number>>;
+  /** How many of the queued ones could be claimed now. */
+  readonly ready: number;
+  readonly deadLetters: number;
+  /** How long the oldest claimable task has waited, in milliseconds; 0 if there is none. */
+  readonly oldestReadyMs: number;
+}
+
+/** What waiting gave. */
+export interface WaitOutcome {
+  /** As it is now. */
+  readonly task: Task;
+  /** False if the time was up first; the task lives on. */
+  readonly finished: boolean;
+}
+
+/** How long a lease holds if the worker names nothing: long enough for a renewal to be lost twice. */
+export const DEFAULT_LEASE_MS = 30_000;
+/** Below this a pause of the event loop costs leases. */
+export const MIN_LEASE_MS = 1000;
+/** A longer lease means that a dead worker's task is missed for an hour. */
+export const MAX_LEASE_MS = 3_600_000;
+/** Bounds the work of one claim transaction. */
+export const MAX_CLAIM_BATCH = 100;
+/** Bounds how long a claim holds resources at the owner; workers simply ask again. */
+export const MAX_CLAIM_WAIT_MS = 60_000;
+/** Bounds one wait; `wait` on a peer's queue asks again until its own time is up. */
+export const MAX_WAIT_MS = 300_000;
+/** How long a wait lasts if the caller names nothing, as in the old system. */
+export const DEFAULT_WAIT_MS = 60_000;
+/** Page size of a list if the caller names none, and the most it may ask for, as in the old system. */
+export const DEFAULT_LIST_LIMIT = 50;
+export const MAX_LIST_LIMIT = 1000;
+/** Bounds the work of one submit transaction. */
+export const MAX_SUBMIT_BATCH = 1000;
+/** How many skills one claim may list. */
+export const MAX_SKILLS = 1000;
+
+/**
+ * A durable task queue. Every method rejects with an `McpError`; near and far behave the same.
+ *
+ * Execution is at least once; acceptance of a result is at most once: `renew`, `note`, `complete`, `fail` and
+ * `release` need the lease in force and are refused with `E_LEASE_LOST` under any other.
+ */
+export interface TaskQueue {
+  /**
+   * Puts tasks in, all or none. When it resolves they are on disk at the queue's owner.
+   *
+   * @returns one receipt for each task, in order
+   * @throws InvalidInputError, IdempotencyConflictError
+   */
+  submit(tasks: readonly NewTask[], options?: CallOptions): Promise<readonly SubmitReceipt[]>;
+  /** Takes the next tasks: higher priority first, then first in, first out. Empty if the wait was in vain. */
+  claim(request: ClaimRequest, options?: CallOptions): Promise<readonly ClaimedTask[]>;
+  /** Makes a lease hold for `leaseMs` more from now. @returns until when @throws LeaseLostError */
+  renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
+  /** Adds progress and log lines to a running task. @throws LeaseLostError */
+  note(lease: Lease, note: TaskNote, options?: CallOptions): Promise<void>;
+  /** Ends a task with its result. Repeating it under the same lease is harmless. @throws LeaseLostError */
+  complete(lease: Lease, result: JsonObject, options?: CallOptions): Promise<void>;
+  /** Reports that an attempt failed: back to the queue after a pause, or the end. @throws LeaseLostError */
+  fail(lease: Lease, failure: Failure, options?: CallOptions): Promise<void>;
+  /** Hands a task back unbegun: the attempt does not count, and it keeps its place. @throws LeaseLostError */
+  release(lease: Lease, reason: string, options?: CallOptions): Promise<void>;
+  /** Ends a task that nobody needs any more, also a running one: its worker learns at its next renewal. @throws TaskNotFoundError, TaskFinishedError */
+  cancel(taskId: string, reason: string, options?: CallOptions): Promise<void>;
+  /** @returns the task, or undefined if the queue does not know it */
+  get(taskId: string, options?: CallOptions): Promise<Task | undefined>;
+  /** A page of tasks, oldest first. */
+  list(filter?: TaskFilter, options?: CallOptions): Promise<TaskPage>;
+  /** Waits until a task has ended or `timeoutMs` is over, whichever is first. @throws TaskNotFoundError */
+  wait(taskId: string, timeoutMs: number, options?: CallOptions): Promise<WaitOutcome>;
+  stats(options?: CallOptions): Promise<QueueStats>;
+}

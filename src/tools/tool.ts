@@ -1,0 +1,87 @@
+/** What a tool is. One value in one file; it parses nothing, catches nothing and knows no socket. */
+import type * as z from "zod";
+import type { Caller } from "../authority/caller.ts";
+import type { Grant } from "../authority/grant.ts";
+import type { SharedCache } from "../cache/cache.ts";
+import type { JsonObject } from "../content/json.ts";
+import type { Peer } from "../peer/peer.ts";
+import type { PeerTarget } from "../peer/rpc.ts";
+import type { TaskQueue } from "../task/queue.ts";
+
+/** What {@link ToolContext.findPeers} looks for. */
+export interface PeerSearch {
+  /** Names of discovery mechanisms; absent means all. */
+  readonly methods?: readonly string[] | undefined;
+  readonly timeoutMs: number;
+  readonly limit: number;
+}
+
+/** The node as a tool sees it. */
+export interface ToolContext {
+  readonly caller: Caller;
+  /** Aborts when the caller gives up or the deadline passes. */
+  readonly signal: AbortSignal;
+  /** This node's peer id; "" if it has no libp2p host. */
+  readonly selfPeerId: string;
+  /** Whether this node serves peers, since when (milliseconds since 1970), and on which TCP port (0 if none). */
+  readonly p2p: { readonly running: boolean; readonly startedAtMs: number; readonly listenPort: number };
+  /** The queue at `target`; this node's own if the target names nobody. */
+  queue(target: PeerTarget): TaskQueue;
+  /** The cache at `target`; this node's own if the target names nobody. */
+  cache(target: PeerTarget): SharedCache;
+  /** The peer id of whoever serves `target`: this node's own if the target names nobody. */
+  peerIdOf(target: PeerTarget): Promise<string>;
+  /** The status of the node at `target`, in the shape of the old wire (contract.md 2.6). */
+  status(target: PeerTarget, detail: boolean, timeoutMs: number): Promise<JsonObject>;
+  /** Tells the node at `target` that `peerId` is alive. Answers in the shape of the old wire (contract.md 2.11). */
+  heartbeat(target: PeerTarget, peerId: string, clock: JsonObject | undefined): Promise<JsonObject>;
+  /** Calls a tool of the node at `target`: its own tools and those of its mounted servers. */
+  callTool(target: PeerTarget, name: string, args: JsonObject, timeoutMs: number): Promise<JsonObject>;
+  /** Peers this node has heard from, newest first. */
+  peers(): readonly Peer[];
+  /** Looks for peers now. */
+  findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Tells the caller how far the call is, if it asked to be told. */
+  progress(done: number, total?: number, message?: string): void;
+}
+
+/** Hints about a tool for hosts, as MCP defines them. */
+export interface ToolAnnotations {
+  readonly title: string;
+  readonly readOnlyHint: boolean;
+  readonly destructiveHint: boolean;
+  readonly idempotentHint: boolean;
+  readonly openWorldHint: boolean;
+}
+
+/** A tool, as its file defines it. */
+export interface ToolDefinition<I, O> {
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodType<I>;
+  readonly output: z.ZodType<O>;
+  readonly annotations: ToolAnnotations;
+  /** What the caller must hold. */
+  readonly grant: Grant | ((input: I) => Grant);
+  /** How long a call may take at most, in milliseconds. Default 60,000. */
+  readonly deadlineMs?: number | ((input: I) => number) | undefined;
+  run(input: I, context: ToolContext): Promise<O>;
+}
+
+/** A parsed call of a tool, ready to be allowed and run. */
+export interface ToolCall {
+  readonly grant: Grant;
+  readonly deadlineMs: number;
+  run(context: ToolContext): Promise<unknown>;
+}
+
+/** A tool, types erased: what the registry holds. */
+export interface Tool {
+  readonly name: string;
+  readonly description: string;
+  readonly annotations: ToolAnnotations;
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  /** Parses the arguments. @throws InvalidInputError */
+  parse(args: unknown): ToolCall;
+}
