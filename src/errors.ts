@@ -112,7 +112,9 @@ export class LeaseTokenRequiredError extends McpError {
   readonly failureClass = "invalid";
 
   constructor(taskId: string) {
-    super(`task ${taskId} has been claimed more than once`, { hint: "pass the lease_token that the claim returned" });
+    super(`task ${taskId} has been claimed more than once`, {
+      hint: "pass the lease_token that the claim returned",
+    });
   }
 }
 
@@ -124,6 +126,17 @@ export class TaskFinishedError extends McpError {
 
   constructor(taskId: string, state: string) {
     super(`task ${taskId} is already ${state}`);
+  }
+}
+
+/** A task that was waited for has ended without success. */
+export class TaskFailedError extends McpError {
+  override readonly name = "TaskFailedError";
+  readonly code = "E_TASK_FAILED";
+  readonly failureClass = "internal";
+
+  constructor(taskId: string, state: string, why: string, options?: ErrorOptions & Hint) {
+    super(`task ${taskId} has ${state}: ${why}`, options);
   }
 }
 
@@ -152,6 +165,20 @@ export class DeadlineError extends McpError {
   override readonly name = "DeadlineError";
   readonly code = "E_TIMEOUT";
   readonly failureClass = "timeout";
+}
+
+/** A server takes nothing more for now and says when to ask again. Nothing was begun. */
+export class ServerBusyError extends McpError {
+  override readonly name = "ServerBusyError";
+  readonly code = "E_BUSY";
+  readonly failureClass = "busy";
+  /** How long the server asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(`${message}: ask again in ${retryAfterMs} ms`, options);
+    this.retryAfterMs = retryAfterMs;
+  }
 }
 
 /** The caller, or the node at shutdown, asked for the end. */
@@ -271,6 +298,13 @@ export class StoreFullError extends McpError {
   readonly failureClass = "unavailable";
 }
 
+/** The disk or the file system failed under the database. What was acknowledged before is safe; this may be lost. */
+export class StoreFailedError extends McpError {
+  override readonly name = "StoreFailedError";
+  readonly code = "E_STORE_FAILED";
+  readonly failureClass = "unavailable";
+}
+
 /** The database was written by a newer version of mcplusplus. */
 export class StoreVersionError extends McpError {
   override readonly name = "StoreVersionError";
@@ -313,8 +347,15 @@ export function errorFacts(error: unknown): ErrorFacts {
   if (error instanceof Error && error.name === "AbortError") {
     return { code: "E_CANCELLED", failureClass: "cancelled", message: error.message };
   }
+  if (error instanceof Error && error.name === "NurseryClosedError") {
+    return { code: "E_SHUTTING_DOWN", failureClass: "unavailable", message: "this is shutting down" };
+  }
   if (error instanceof Error && error.name === "TimeoutError") {
     return { code: "E_TIMEOUT", failureClass: "timeout", message: error.message };
   }
-  return { code: "E_INTERNAL", failureClass: "internal", message: error instanceof Error ? error.message : String(error) };
+  return {
+    code: "E_INTERNAL",
+    failureClass: "internal",
+    message: error instanceof Error ? error.message : String(error),
+  };
 }

@@ -1,5 +1,5 @@
 /** The shared cache as everybody sees it, whether it is in this process or on a peer. Best effort: entries may go at any time. */
-import type { CallOptions } from "../task/queue.ts";
+import type { CallOptions } from "../peer/rpc.ts";
 
 /** A value that was found. A stored null is a hit. */
 export interface CacheHit {

@@ -46,9 +46,14 @@ export interface PeerTarget {
   readonly multiaddr?: string | undefined;
 }
 
-/** Options of a call to a peer. */
-export interface RpcOptions {
+/** Options of whatever waits or travels. */
+export interface CallOptions {
+  /** Ends the call early; what was already sent may still happen. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of a call to a peer. */
+export interface RpcOptions extends CallOptions {
   /** How long the answer may take. Default {@link DEFAULT_RPC_TIMEOUT_MS}. */
   readonly timeoutMs?: number | undefined;
 }

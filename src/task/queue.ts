@@ -1,12 +1,9 @@
 /** The task queue as everybody sees it, whether it is in this process or on a peer. */
 import type { JsonObject } from "../content/json.ts";
+import type { CallOptions } from "../peer/rpc.ts";
 import type { LogLine, NewTask, Task, TaskError, TaskState, TaskSummary } from "./task.ts";
 
-/** Options of whatever waits or travels. */
-export interface CallOptions {
-  /** Ends the call early; what was already sent may still happen. */
-  readonly signal?: AbortSignal | undefined;
-}
+export type { CallOptions };
 
 /** The right to work on a task for a while. */
 export interface Lease {
@@ -120,8 +117,9 @@ export const MAX_CLAIM_WAIT_MS = 60_000;
 export const MAX_WAIT_MS = 300_000;
 /** How long a wait lasts if the caller names nothing, as in the old system. */
 export const DEFAULT_WAIT_MS = 60_000;
-/** Page size of a list if the caller names none, and the most it may ask for, as in the old system. */
+/** Page size of a list if the caller names none, as in the old system. */
 export const DEFAULT_LIST_LIMIT = 50;
+/** The largest page, as in the old system: bounds the size of an answer. */
 export const MAX_LIST_LIMIT = 1000;
 /** Bounds the work of one submit transaction. */
 export const MAX_SUBMIT_BATCH = 1000;

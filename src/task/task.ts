@@ -13,9 +13,11 @@ export function isFinished(state: TaskState): boolean {
   return state === "completed" || state === "failed" || state === "cancelled";
 }
 
-/** Priority of a task that names none. Priorities go from 1 (last) to 10 (first), as on the old wire. */
+/** Priority of a task that names none, in the middle as on the old wire. */
 export const DEFAULT_PRIORITY = 5;
+/** The priority that comes last. */
 export const MIN_PRIORITY = 1;
+/** The priority that comes first. */
 export const MAX_PRIORITY = 10;
 
 /** How often a task is begun before it is given up: once, and two more chances. */

@@ -1,12 +1,17 @@
 /** What a tool is. One value in one file; it parses nothing, catches nothing and knows no socket. */
-import type * as z from "zod";
+import * as z from "zod";
 import type { Caller } from "../authority/caller.ts";
 import type { Grant } from "../authority/grant.ts";
 import type { SharedCache } from "../cache/cache.ts";
 import type { JsonObject } from "../content/json.ts";
+import { InvalidInputError } from "../errors.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
+import type { OutboxEntry } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
+
+/** How an attempt ended, when no lease is named with it. */
+export type UnfencedOutcome = OutboxEntry["outcome"];
 
 /** What {@link ToolContext.findPeers} looks for. */
 export interface PeerSearch {
@@ -27,6 +32,13 @@ export interface ToolContext {
   readonly p2p: { readonly running: boolean; readonly startedAtMs: number; readonly listenPort: number };
   /** The queue at `target`; this node's own if the target names nobody. */
   queue(target: PeerTarget): TaskQueue;
+  /**
+   * Ends a task of this node's own queue for a caller that kept no fencing token, as old peers do. Accepted only
+   * while the first lease ever given for the task is in force and in the caller's hands.
+   *
+   * @throws LeaseTokenRequiredError (also for any other node's queue), LeaseLostError, TaskNotFoundError, TaskFinishedError
+   */
+  completeUnfenced(target: PeerTarget, taskId: string, outcome: UnfencedOutcome): Promise<void>;
   /** The cache at `target`; this node's own if the target names nobody. */
   cache(target: PeerTarget): SharedCache;
   /** The peer id of whoever serves `target`: this node's own if the target names nobody. */
@@ -41,6 +53,8 @@ export interface ToolContext {
   peers(): readonly Peer[];
   /** Looks for peers now. */
   findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Milliseconds since 1970, by this node's clock. */
+  epochMs(): number;
   /** Tells the caller how far the call is, if it asked to be told. */
   progress(done: number, total?: number, message?: string): void;
 }
@@ -84,4 +98,37 @@ export interface Tool {
   readonly output: z.ZodType;
   /** Parses the arguments. @throws InvalidInputError */
   parse(args: unknown): ToolCall;
+}
+
+/** How long a call may take if its tool says nothing. Hosts give up after 60 s by default. */
+export const DEFAULT_DEADLINE_MS = 60_000;
+
+/** Makes a {@link Tool} of a definition: ties its schemas, grant and deadline to its `run`. */
+export function defineTool<I, O>(definition: ToolDefinition<I, O>): Tool {
+  const { grant, deadlineMs = DEFAULT_DEADLINE_MS } = definition;
+  return {
+    name: definition.name,
+    description: definition.description,
+    annotations: definition.annotations,
+    input: definition.input,
+    output: definition.output,
+    parse(args) {
+      const parsed = definition.input.safeParse(args);
+      if (!parsed.success)
+        throw new InvalidInputError(`arguments of ${definition.name}: ${describe(parsed.error)}`);
+      const input = parsed.data;
+      return {
+        grant: typeof grant === "function" ? grant(input) : grant,
+        deadlineMs: typeof deadlineMs === "function" ? deadlineMs(input) : deadlineMs,
+        run: (context) => definition.run(input, context),
+      };
+    },
+  };
+}
+
+/** Every issue in one line, each with the path it is about. */
+function describe(error: z.ZodError): string {
+  return error.issues
+    .map(({ path, message }) => (path.length === 0 ? message : `${z.core.toDotPath(path)}: ${message}`))
+    .join("; ");
 }

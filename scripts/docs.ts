@@ -1,0 +1,10 @@
+/** Writes the generated pages of docs/reference/. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { commands } from "../src/cli/commands/index.ts";
+import { commandPage, configurationPage } from "../src/cli/reference.ts";
+
+const folder = fileURLToPath(new URL("../docs/reference/", import.meta.url));
+await mkdir(folder, { recursive: true });
+await writeFile(`${folder}cli.md`, commandPage(commands));
+await writeFile(`${folder}configuration.md`, configurationPage());

@@ -1,0 +1,32 @@
+/** The commands, one file each. To add one: its file, and a line here. What they need is loaded when they run. */
+import type { Command } from "../command.ts";
+import { call } from "./call.ts";
+import { cancel } from "./cancel.ts";
+import { configShow } from "./config-show.ts";
+import { demo } from "./demo.ts";
+import { id } from "./id.ts";
+import { peers } from "./peers.ts";
+import { serve } from "./serve.ts";
+import { status } from "./status.ts";
+import { submit } from "./submit.ts";
+import { tasks } from "./tasks.ts";
+import { tools } from "./tools.ts";
+import { wait } from "./wait.ts";
+import { worker } from "./worker.ts";
+
+/** All commands, in the order in which help lists them. */
+export const commands: readonly Command[] = [
+  serve,
+  worker,
+  demo,
+  call,
+  tools,
+  submit,
+  wait,
+  tasks,
+  cancel,
+  peers,
+  status,
+  id,
+  configShow,
+];

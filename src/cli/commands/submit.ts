@@ -1,0 +1,99 @@
+import { duration, integer, onOff, text } from "../../config/kind.ts";
+import type { JsonObject } from "../../content/json.ts";
+import type { Command, Invocation, Option } from "../command.ts";
+import { firstArgument, PEER, TIMEOUT, WAIT_TIMEOUT_MS } from "../options.ts";
+
+/** The limits of task/task.ts, without loading it: the node checks again. */
+const MAX_PRIORITY = 10;
+const MAX_ATTEMPTS = 100;
+const MAX_DELAY_MS = 90 * 86_400_000;
+
+const MODEL: Option<string> = {
+  flag: "model",
+  kind: text("name", "a name"),
+  summary: "Which model is meant.",
+};
+const PRIORITY: Option<number> = {
+  flag: "priority",
+  kind: integer("1-10", 1, MAX_PRIORITY),
+  summary: "1 (last) to 10 (first). Default 5.",
+};
+const DELAY: Option<number> = {
+  flag: "delay",
+  kind: duration(0, MAX_DELAY_MS),
+  summary: "Do not begin before this time has passed, e.g. 30s.",
+};
+const KEY: Option<string> = {
+  flag: "key",
+  kind: text("key", "a key"),
+  summary: "Idempotency key: the same key gives the same task, so a repeated submit does no harm.",
+};
+const ATTEMPTS: Option<number> = {
+  flag: "max-attempts",
+  kind: integer("n", 1, MAX_ATTEMPTS),
+  summary: "How often to try before the task is given up. Default 3.",
+};
+const WAIT: Option<boolean> = {
+  flag: "wait",
+  kind: onOff(),
+  summary: "Wait for the task, and print its result.",
+};
+
+/** Submits a task. */
+export const submit: Command = {
+  name: "submit",
+  summary: "Put a durable task on a queue and print its id; with --wait, its result.",
+  args: [
+    { name: "<type>", summary: "What kind of work, e.g. echo or tool.call." },
+    { name: "[payload]", summary: "Its arguments, a JSON object. Default {}." },
+  ],
+  options: [MODEL, PRIORITY, DELAY, KEY, ATTEMPTS, PEER, WAIT, TIMEOUT],
+  settings: ["dataDir", "tokenFile"],
+  client: true,
+  examples: [
+    { line: `mcpp submit echo '{"hello":"world"}' --wait`, does: "the result" },
+    {
+      line: `mcpp submit tool.call '{"tool":"fs__read_file","arguments":{"path":"README.md"}}'`,
+      does: "a tool call that cannot be lost",
+    },
+    { line: "mcpp submit echo --key nightly-2026-11-22 --delay 1h", does: "once, in an hour" },
+  ],
+  json: '{"ok":true,"task_id":string,"peer_id":string,"created":boolean,"task"?:object}, task (as p2p_taskqueue_get_task gives it) with --wait',
+
+  async run(invocation) {
+    const args = await submitArguments(invocation);
+    const { peerArguments, withNode } = await import("../session.ts");
+    const { resultText, text: member, waitForTask } = await import("../tasks.ts");
+    const peer = invocation.get(PEER);
+    await withNode(invocation, async (session) => {
+      const receipt = await session.call("p2p_taskqueue_submit", { ...args, ...peerArguments(peer) });
+      const taskId = member(receipt, "task_id");
+      if (!invocation.get(WAIT)) {
+        invocation.out.result(taskId, receipt);
+        return;
+      }
+      invocation.out.note(`task ${taskId}`);
+      const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
+      const request = { taskId, peer, timeoutMs, node: invocation.flags["node"] };
+      const task = await waitForTask(session, request, invocation.out);
+      invocation.out.result(resultText(task), { ...receipt, task });
+    });
+  },
+};
+
+async function submitArguments(invocation: Invocation): Promise<JsonObject> {
+  const { parseObject } = await import("../arguments.ts");
+  const priority = invocation.get(PRIORITY);
+  const delayMs = invocation.get(DELAY);
+  const attempts = invocation.get(ATTEMPTS);
+  const key = invocation.get(KEY);
+  return {
+    task_type: firstArgument(invocation),
+    model_name: invocation.get(MODEL) ?? "",
+    payload: parseObject("the payload", invocation.args[1] ?? "{}"),
+    ...(priority !== undefined && { priority }),
+    ...(delayMs !== undefined && { delay_s: delayMs / 1000 }),
+    ...(attempts !== undefined && { max_attempts: attempts }),
+    ...(key !== undefined && { idempotency_key: key }),
+  };
+}

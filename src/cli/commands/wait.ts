@@ -1,0 +1,35 @@
+import type { Command } from "../command.ts";
+import { firstArgument, PEER, TIMEOUT, WAIT_TIMEOUT_MS } from "../options.ts";
+
+/** Waits for a task. */
+export const wait: Command = {
+  name: "wait",
+  summary: "Wait until a task has ended, and print its result.",
+  description:
+    "Waits 5 minutes unless --timeout says otherwise. When the time is up the task lives on: wait again with the same id.",
+  args: [{ name: "<task-id>", summary: "As mcpp submit printed it." }],
+  options: [PEER, TIMEOUT],
+  settings: ["dataDir", "tokenFile"],
+  client: true,
+  examples: [
+    { line: "mcpp wait 6f1c…", does: "the result, or exit code 2 and the reason" },
+    { line: "mcpp wait 6f1c… --timeout 2h", does: "for long tasks" },
+  ],
+  json: '{"ok":true,"task":object}, as p2p_taskqueue_get_task gives it',
+
+  async run(invocation) {
+    const { withNode } = await import("../session.ts");
+    const { resultText, waitForTask } = await import("../tasks.ts");
+    const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
+    const request = {
+      taskId: firstArgument(invocation),
+      peer: invocation.get(PEER),
+      timeoutMs,
+      node: invocation.flags["node"],
+    };
+    await withNode(invocation, async (session) => {
+      const task = await waitForTask(session, request, invocation.out);
+      invocation.out.result(resultText(task), { ok: true, task });
+    });
+  },
+};

@@ -1,0 +1,45 @@
+import { loadConfig, SETTING_NAMES } from "../../config.ts";
+import { ConfigError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+
+/** Runs a node that works for others. */
+export const worker: Command = {
+  name: "worker",
+  summary: "Run a node without HTTP that works for other nodes' queues.",
+  description:
+    "Asked to end (SIGINT or SIGTERM), it finishes or hands back its work within the drain time and exits 0; asked twice, it exits at once.",
+  args: [],
+  options: [],
+  settings: SETTING_NAMES.filter((name) => !["http", "host", "port", "mountPath"].includes(name)),
+  client: false,
+  runsUntilStopped: true,
+  examples: [
+    { line: "mcpp worker --work-for discovered", does: "work for every node that is found" },
+    { line: "mcpp worker --work-for /ip4/10.0.0.5/tcp/4001/p2p/12D3KooW…", does: "work for one node" },
+    {
+      line: `mcpp worker --work-for discovered --mount fs="npx -y @modelcontextprotocol/server-filesystem ."`,
+      does: "offer it these tools",
+    },
+  ],
+  json: '{"ok":true,"ready":true,"peer_id":string,"url":null,"multiaddrs":string[],"data_dir":string,"pid":number}, when it is ready',
+
+  async run({ flags, out }) {
+    const loaded = loadConfig({ flags: { ...flags, http: false } });
+    const { workFor, workers, p2p } = loaded.config;
+    const origin = (name: string): string => loaded.origins.get(name) ?? "default";
+    if (workFor.length === 0) {
+      throw new ConfigError("workFor", origin("workFor"), "must name at least one queue", {
+        hint: "--work-for discovered works for every node that is found",
+      });
+    }
+    if (workers === 0) throw new ConfigError("workers", origin("workers"), "must be at least 1 for a worker");
+    if (!p2p)
+      throw new ConfigError(
+        "p2p",
+        origin("p2p"),
+        "must be on for a worker: it reaches the queues over libp2p",
+      );
+    const { runNode } = await import("../run-node.ts");
+    await runNode(loaded, { stdio: false, out });
+  },
+};

@@ -1,0 +1,68 @@
+/** The entry of `mcpp`: parses, runs, and is the one place where errors become messages and exit codes. */
+import { createRequire } from "node:module";
+import { flagAttribute } from "../config.ts";
+import { BadValue } from "../config/kind.ts";
+import { InvalidInputError } from "../errors.ts";
+import type { Command, Invocation, Option } from "./command.ts";
+import { commands } from "./commands/index.ts";
+import { errorText, EXIT, exitCodeOf, failureJson } from "./failure.ts";
+import { Output } from "./output.ts";
+import { parseCommandLine, type Request } from "./program.ts";
+
+/**
+ * Runs a command line and sets the process's exit code; the process ends when nothing is left to do.
+ *
+ * @param argv - without the program's own name
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  // A reader such as `head` that has seen enough is no error.
+  process.stdout.on("error", ignoreClosedPipe);
+  const parsed = await parseCommandLine(commands, version(), argv);
+  process.exitCode = "exitCode" in parsed ? parsed.exitCode : await runCommand(parsed.request);
+}
+
+/** The package's version. */
+export function version(): string {
+  const found: unknown = createRequire(import.meta.url)("../../package.json");
+  const text = typeof found === "object" && found !== null && "version" in found ? found.version : undefined;
+  return typeof text === "string" ? text : "unknown";
+}
+
+async function runCommand({ command, args, flags }: Request): Promise<number> {
+  const out = new Output({ json: flags["json"] === true, quiet: flags["quiet"] === true });
+  const invocation: Invocation = { args, flags, out, get: (option) => optionValue(option, flags) };
+  try {
+    return await runToEnd(command, invocation);
+  } catch (error) {
+    out.clear();
+    if (out.json) out.result("", failureJson(error));
+    out.error(errorText(error));
+    return exitCodeOf(error);
+  }
+}
+
+/** Runs the command; the first SIGINT or SIGTERM cancels it, and then a second one ends the process at once. */
+async function runToEnd(command: Command, invocation: Invocation): Promise<number> {
+  const { run } = await import("../nursery/index.ts");
+  const outcome = await run(() => command.run(invocation), { signals: ["SIGINT", "SIGTERM"] });
+  if (outcome.ok || command.runsUntilStopped) return EXIT.ok;
+  invocation.out.clear();
+  return process.exitCode === EXIT.terminated ? EXIT.terminated : EXIT.interrupted;
+}
+
+function optionValue<T>(option: Option<T>, flags: Readonly<Record<string, unknown>>): T | undefined {
+  const raw = flags[flagAttribute(option.flag)];
+  if (raw === undefined) return undefined;
+  try {
+    return option.kind.read(raw, { folder: process.cwd() });
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    throw new InvalidInputError(`--${option.flag} ${error.message}`, { cause: error });
+  }
+}
+
+function ignoreClosedPipe(error: Error): void {
+  if (!("code" in error) || error.code !== "EPIPE") throw error;
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

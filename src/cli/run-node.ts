@@ -1,0 +1,61 @@
+/** Runs a node until it is asked to end: what `serve` and `worker` share. */
+import type { LoadedConfig } from "../config.ts";
+import { createNode, type Node } from "../node.ts";
+import { abandonOnCancel, shield } from "../nursery/index.ts";
+import type { Output } from "./output.ts";
+
+/** What closing may take beyond the drain time: flushing, and ending mounted processes. */
+const CLOSE_MS = 15_000;
+
+/** How the node is run. */
+export interface RunNodeOptions {
+  /** Serve MCP over standard input and output, and end with the input. */
+  readonly stdio: boolean;
+  readonly out: Output;
+}
+
+/**
+ * Starts the node, says that it is ready, and closes it when the caller is cancelled or it ends by itself.
+ *
+ * @throws what {@link createNode} throws, or the failure that ended the node
+ */
+export async function runNode(loaded: LoadedConfig, { stdio, out }: RunNodeOptions): Promise<void> {
+  for (const warning of loaded.warnings) out.warn(warning);
+  const node = await createNode(loaded.config);
+  try {
+    sayReady(node, loaded, stdio, out);
+    await abandonOnCancel(stdio ? Promise.race([node.serveStdio(), node.ended]) : node.ended);
+  } finally {
+    out.note("closing; once more ends at once");
+    await shield(loaded.config.drainMs + CLOSE_MS, () => node.close());
+  }
+}
+
+function sayReady(node: Node, { config }: LoadedConfig, stdio: boolean, out: Output): void {
+  const lines = [
+    `peer id   ${node.peerId || "none (P2P is off)"}`,
+    ...(node.url === undefined ? [] : [`MCP       ${node.url}`]),
+    ...node.multiaddrs.map((address) => `listening ${address}`),
+    `data      ${config.dataDir}`,
+    ...(config.workers > 0 ? [`working   on ${config.workers} tasks at once${workFor(config.workFor)}`] : []),
+    ...(node.url === undefined
+      ? []
+      : [`add it    {"mcpServers":{"${config.name}":{"type":"http","url":"${node.url}"}}}`]),
+  ];
+  out.note(lines.join("\n"));
+  // With --stdio the output belongs to MCP.
+  if (stdio || !out.json) return;
+  out.result("", {
+    ok: true,
+    ready: true,
+    peer_id: node.peerId,
+    url: node.url ?? null,
+    multiaddrs: node.multiaddrs,
+    data_dir: config.dataDir,
+    pid: process.pid,
+  });
+}
+
+function workFor(queues: readonly string[]): string {
+  return queues.length === 0 ? "" : `, also for ${queues.join(", ")}`;
+}

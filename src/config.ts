@@ -1,0 +1,220 @@
+/**
+ * The configuration of a node: flags over environment over file over defaults, each value checked and its origin kept.
+ *
+ * What can be set is data, in config/settings.ts. Nothing outside this room reads the environment.
+ */
+import { readFileSync } from "node:fs";
+import {
+  childEnvironment,
+  type Environment,
+  processEnvironment,
+  strangeVariables,
+  wantsColor,
+} from "./config/environment.ts";
+import { type ConfigFile, folderOf, readConfigFile } from "./config/file.ts";
+import { BadValue, type Kind, text } from "./config/kind.ts";
+import type { MountConfig, NodeConfig, StoreName } from "./config/node-config.ts";
+import { fallbackText, type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./config/settings.ts";
+import { ConfigError } from "./errors.ts";
+
+export type { Environment, Kind, MountConfig, NodeConfig, Setting, SettingName, StoreName };
+export { childEnvironment, fallbackText, SETTING_NAMES, SETTINGS, wantsColor };
+export { durationText, parseDuration } from "./config/kind.ts";
+
+/** Where a value may come from besides the file and the defaults. */
+export interface LoadOptions {
+  /** By the flag's name in camel case, as commander has them; undefined ones were not given. */
+  readonly flags?: Readonly<Record<string, unknown>> | undefined;
+  /** Default: the process's own. */
+  readonly env?: Environment | undefined;
+  /** The folder that relative paths in flags and environment start from. Default: the working folder. */
+  readonly cwd?: string | undefined;
+}
+
+/** A configuration, and how it came about. */
+export interface LoadedConfig {
+  readonly config: NodeConfig;
+  /** The node that commands talk to: a URL or multiaddr. Undefined: this machine's own. */
+  readonly node: string | undefined;
+  /** The configuration file that was read, if there is one. */
+  readonly file: string | undefined;
+  /** For each setting, where its value is from: `default`, `--port`, `MCPP_PORT`, or `/path/config.toml: port`. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** What was odd but does no harm. */
+  readonly warnings: readonly string[];
+}
+
+/** The node that commands talk to: the one setting that is not a node's own. */
+export const NODE_SETTING: Setting<string | undefined> = {
+  flag: "node",
+  env: "MCPP_NODE",
+  key: "node",
+  kind: text(
+    "url|multiaddr",
+    "a URL such as http://127.0.0.1:8000/mcp, or a multiaddr",
+    /^(https?:\/\/|\/)\S+$/,
+  ),
+  fallback: () => undefined,
+  fallbackText: "the node of the data folder, else http://127.0.0.1:<port><mount-path>",
+  summary: "Node that commands talk to.",
+};
+
+/** How another configuration file is named. */
+export const FILE_SETTING: { readonly flag: string; readonly env: string } = {
+  flag: "config",
+  env: "MCPP_CONFIG",
+};
+
+/**
+ * Reads the configuration.
+ *
+ * @throws ConfigError naming the setting, where the value came from and what is allowed
+ */
+export function loadConfig(options: LoadOptions = {}): LoadedConfig {
+  const env = options.env ?? processEnvironment();
+  const sources = openSources(options.flags ?? {}, env, options.cwd ?? process.cwd());
+  const origins = new Map<string, string>();
+  let dataDir = "";
+  const value = <K extends SettingName>(name: K): NodeConfig[K] => {
+    const setting: Setting<NodeConfig[K]> = SETTINGS[name];
+    const found = find(sources, name, setting);
+    origins.set(name, found?.origin ?? "default");
+    return found ? found.value : setting.fallback({ env, dataDir });
+  };
+  dataDir = value("dataDir");
+  const config = readToken(collect(value), origins);
+  const target = find(sources, "node", NODE_SETTING);
+  origins.set("node", target?.origin ?? "default");
+  return {
+    config,
+    node: target?.value,
+    file: sources.file?.path,
+    origins,
+    warnings: [...strangeVariables(env, knownVariables()), ...oddities(config)],
+  };
+}
+
+/** The camel-case name under which commander reports the flag of a setting. */
+export function flagAttribute(flag: string): string {
+  return flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+interface Sources {
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly file: ConfigFile | undefined;
+}
+
+interface Found<T> {
+  readonly value: T;
+  readonly origin: string;
+}
+
+function openSources(flags: Readonly<Record<string, unknown>>, env: Environment, cwd: string): Sources {
+  const flag = flags[flagAttribute(FILE_SETTING.flag)];
+  const variable = env[FILE_SETTING.env];
+  const keys = [...Object.values(SETTINGS), NODE_SETTING].flatMap((setting) => setting.key ?? []);
+  let named: { readonly path: string; readonly origin: string } | undefined;
+  if (typeof flag === "string") named = { path: flag, origin: `--${FILE_SETTING.flag}` };
+  else if (variable) named = { path: variable, origin: FILE_SETTING.env };
+  return { flags, env, cwd, file: readConfigFile(named, env, keys) };
+}
+
+/** The value of highest precedence; undefined if there is only the default. */
+function find<T>(sources: Sources, name: string, setting: Setting<T>): Found<T> | undefined {
+  const { flags, env, cwd, file } = sources;
+  const fromFlag = setting.flag === undefined ? undefined : flags[flagAttribute(setting.flag)];
+  const no = fromFlag === false ? "no-" : "";
+  if (fromFlag !== undefined) return check(name, setting.kind, fromFlag, `--${no}${setting.flag}`, cwd);
+  // An empty variable counts as unset, as it does elsewhere: shells cannot easily unset one for a single command.
+  const fromEnv = env[setting.env];
+  if (fromEnv) return check(name, setting.kind, fromEnv, setting.env, cwd);
+  if (!file || setting.key === undefined) return undefined;
+  const fromFile = file.values[setting.key];
+  return fromFile === undefined
+    ? undefined
+    : check(name, setting.kind, fromFile, `${file.path}: ${setting.key}`, folderOf(file));
+}
+
+function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, folder: string): Found<T> {
+  try {
+    return { value: kind.read(raw, { folder }), origin };
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    // The value of a secret must not get into a message; what is allowed says enough.
+    const why = name === "token" ? `must be ${kind.allowed}` : error.message;
+    throw new ConfigError(name, origin, why, name === "token" ? {} : { cause: error });
+  }
+}
+
+function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): NodeConfig {
+  return {
+    name: value("name"),
+    dataDir: value("dataDir"),
+    store: value("store"),
+    retentionMs: value("retentionMs"),
+    drainMs: value("drainMs"),
+    logLevel: value("logLevel"),
+    http: value("http"),
+    host: value("host"),
+    port: value("port"),
+    mountPath: value("mountPath"),
+    p2p: value("p2p"),
+    listen: value("listen"),
+    announce: value("announce"),
+    announceFile: value("announceFile"),
+    announceFiles: value("announceFiles"),
+    bootstrap: value("bootstrap"),
+    tokenFile: value("tokenFile"),
+    token: value("token"),
+    allowPeers: value("allowPeers"),
+    workers: value("workers"),
+    workFor: value("workFor"),
+    workerId: value("workerId"),
+    leaseMs: value("leaseMs"),
+    mounts: value("mounts"),
+  };
+}
+
+/** Takes the token from its file, unless the token itself was given in a place that counts more. */
+function readToken(config: NodeConfig, origins: Map<string, string>): NodeConfig {
+  const { tokenFile, token } = config;
+  const fileOrigin = origins.get("tokenFile") ?? "default";
+  if (tokenFile === undefined) return config;
+  if (token !== undefined && !fileOrigin.startsWith("--")) {
+    if (fileOrigin !== SETTINGS.tokenFile.env) return config;
+    throw new ConfigError(
+      "token",
+      `${SETTINGS.token.env} and ${SETTINGS.tokenFile.env}`,
+      "must be given in one of the two only",
+    );
+  }
+  const origin = `${fileOrigin} (${tokenFile})`;
+  let secret: string;
+  try {
+    secret = readFileSync(tokenFile, "utf8").trim();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError("tokenFile", fileOrigin, `must be a file that can be read: ${why}`, {
+      cause: error,
+    });
+  }
+  origins.set("token", origin);
+  return { ...config, token: check("token", SETTINGS.token.kind, secret, origin, "").value };
+}
+
+function knownVariables(): string[] {
+  return [...Object.values(SETTINGS).map((setting) => setting.env), NODE_SETTING.env, FILE_SETTING.env];
+}
+
+function oddities(config: NodeConfig): string[] {
+  const beyond = config.listen.filter((address) => !/^\/(ip4\/127\.|ip6\/::1\/)/.test(address));
+  const open =
+    config.p2p && beyond.length > 0 && config.token === undefined && config.allowPeers.length === 0;
+  return open
+    ? [
+        `listening on ${beyond.join(", ")} without a token or allowed peers: other machines can only ask for status`,
+      ]
+    : [];
+}

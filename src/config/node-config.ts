@@ -1,0 +1,49 @@
+/** What a node can be told, after everything was parsed, resolved and filled in. */
+import type { LogLevel } from "../logger.ts";
+
+/** An MCP server whose tools the node offers under `name__`. */
+export interface MountConfig {
+  /** Lower-case letters, digits and hyphens, beginning with a letter, at most 32. */
+  readonly name: string;
+  /** A command line, or an http(s) URL. */
+  readonly target: string;
+}
+
+/** Which engine keeps the queue. */
+export type StoreName = "sqlite" | "memory";
+
+/** The configuration of a node. The table of settings says what each one means, allows and defaults to. */
+export interface NodeConfig {
+  readonly name: string;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly store: StoreName;
+  readonly retentionMs: number;
+  readonly http: boolean;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly mountPath: string;
+  readonly p2p: boolean;
+  readonly listen: readonly string[];
+  /** Empty: what the node listens on. */
+  readonly announce: readonly string[];
+  /** Absolute path, or `off`. */
+  readonly announceFile: string;
+  /** Absolute paths. */
+  readonly announceFiles: readonly string[];
+  readonly bootstrap: readonly string[];
+  /** Absolute path of the file that the token was read from, if it was. */
+  readonly tokenFile?: string | undefined;
+  /** Secret: never shown, never logged. */
+  readonly token?: string | undefined;
+  readonly allowPeers: readonly string[];
+  /** 0: do not work. */
+  readonly workers: number;
+  readonly workFor: readonly string[];
+  readonly workerId?: string | undefined;
+  readonly leaseMs: number;
+  readonly mounts: readonly MountConfig[];
+  readonly drainMs: number;
+  readonly logLevel: LogLevel;
+}

@@ -1,0 +1,110 @@
+/** A node: opens the drivers, introduces the rooms to each other, and closes everything in reverse order. */
+import { hostname } from "node:os";
+import { createAuthority } from "./authority/authority.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { NodeConfig } from "./config.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { openHost } from "./nursery/index.ts";
+import { type Closers, createClosers } from "./node/closers.ts";
+import { openFoundation } from "./node/foundation.ts";
+import { openNetwork } from "./node/network.ts";
+import { openServing } from "./node/serving.ts";
+import type { Transport } from "./node/transport.ts";
+import { openWork } from "./node/work.ts";
+import type { TaskQueue } from "./task/queue.ts";
+
+/** A running node. */
+export interface Node extends AsyncDisposable {
+  /** "" if it has no libp2p host. */
+  readonly peerId: string;
+  /** Where hosts reach its MCP server over HTTP; undefined if it serves none. */
+  readonly url: string | undefined;
+  /** Where peers reach it, each ending in its peer id. */
+  readonly multiaddrs: readonly string[];
+  /** Its own queue, with the rights of the owner. */
+  readonly queue: TaskQueue;
+  /** Settles when the node has ended; rejects if a part of it failed, which ends the whole. */
+  readonly ended: Promise<void>;
+  /** A transport to its MCP server from within this process, with the rights of the owner. */
+  connect(): Promise<Transport>;
+  /** Serves MCP over this process's standard input and output until the input ends. */
+  serveStdio(): Promise<void>;
+  /**
+   * Shuts down: stops taking work, lets running tasks finish within the drain time or hands their leases back,
+   * flushes, and closes everything in reverse order. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** What a caller may bring along. */
+export interface NodeOptions {
+  readonly clock?: Clock | undefined;
+  /** Default: JSON lines on standard error from the configured level on. */
+  readonly logger?: Logger | undefined;
+}
+
+/**
+ * Starts a node. When it resolves, the node listens, works and has announced itself.
+ *
+ * @throws StoreLockedError if another node uses the data folder, ConfigError for what the configuration gets wrong,
+ *   and the store's and network's own errors; nothing is left open then
+ */
+export async function createNode(config: NodeConfig, options: NodeOptions = {}): Promise<Node> {
+  const clock = options.clock ?? systemClock;
+  const logger = options.logger ?? createLogger(config.logLevel);
+  const host = openHost({ clock, name: "node" });
+  const closers = createClosers();
+  try {
+    return await host.nursery.run(() => open(config, { clock, logger, host, closers }), {}, "open node");
+  } catch (error) {
+    await closeNode(host, closers);
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly host: ReturnType<typeof openHost>;
+  readonly closers: Closers;
+}
+
+async function open(config: NodeConfig, opening: Opening): Promise<Node> {
+  const { clock, logger, host, closers } = opening;
+  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs: clock.epochMs() };
+  const foundation = await openFoundation({ ...common, authority: createAuthority({ allowPeers: config.allowPeers }) });
+  const serving = await openServing(foundation);
+  const network = await openNetwork(foundation, serving);
+  const work = await openWork(foundation, serving, network, config.workerId ?? workerName(network.peerId));
+  serving.introduce({ network, work });
+  const url = await serving.listen();
+  await network.announce(url);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeNode(host, closers));
+  return {
+    peerId: network.peerId,
+    url,
+    get multiaddrs() {
+      return network.multiaddrs();
+    },
+    queue: foundation.queue.queue,
+    ended: host.ended,
+    connect: () => serving.connect(),
+    serveStdio: () => serving.serveStdio(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Recognisable in task lists: the machine's name and enough of the peer id to tell its nodes apart. */
+function workerName(peerId: string): string {
+  return `${hostname()}-${peerId === "" ? process.pid : peerId.slice(-8)}`;
+}
+
+async function closeNode(host: ReturnType<typeof openHost>, closers: Closers): Promise<void> {
+  try {
+    await closers.closeAll();
+  } finally {
+    await host.close();
+  }
+}

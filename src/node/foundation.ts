@@ -1,0 +1,65 @@
+/** First step of opening a node: the data folder, what is kept in it, and the domain over it. */
+import { type Authority } from "../authority/authority.ts";
+import type { SharedCache } from "../cache/cache.ts";
+import { openLocalCache } from "../cache/local.ts";
+import type { Clock } from "../clock.ts";
+import type { NodeConfig } from "../config.ts";
+import { type DataFolder, openDataFolder } from "../data-folder.ts";
+import type { Logger } from "../logger.ts";
+import type { Nursery } from "../nursery/index.ts";
+import { createPeerTable, type PeerTable } from "../peer/table.ts";
+import { openMemoryStores, openSqliteStores, type Stores } from "../store/index.ts";
+import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
+import { createPresence, type Presence } from "../workflow/presence.ts";
+import type { Closers } from "./closers.ts";
+
+/** What every step of opening has. */
+export interface Opening {
+  readonly config: NodeConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly nursery: Nursery;
+  readonly closers: Closers;
+  readonly authority: Authority;
+  readonly startedAtMs: number;
+}
+
+/** What the first step gives to the next ones. */
+export interface Foundation extends Opening {
+  readonly folder: DataFolder;
+  readonly stores: Stores;
+  readonly queue: LocalTaskQueue;
+  readonly cache: SharedCache;
+  readonly table: PeerTable;
+  readonly presence: Presence;
+}
+
+/** @throws StoreLockedError if another node has the data folder, and the store's own errors */
+export async function openFoundation(opening: Opening): Promise<Foundation> {
+  const { config, clock, logger, nursery, closers } = opening;
+  const folder = await openDataFolder(config.dataDir);
+  closers.add("the data folder", () => folder.close());
+  const stores = await openStores(config, folder.queue);
+  closers.add("the store", () => stores.close());
+  const { retentionMs } = config;
+  const queue = openLocalQueue({ store: stores.tasks, nursery, clock, logger: logger.child({ room: "task" }), retentionMs });
+  closers.add("the queue", () => queue.stop());
+  return {
+    ...opening,
+    folder,
+    stores,
+    queue,
+    cache: openLocalCache({ store: stores.cache, clock }),
+    table: createPeerTable({ clock }),
+    presence: createPresence(clock),
+  };
+}
+
+async function openStores(config: NodeConfig, path: string): Promise<Stores> {
+  switch (config.store) {
+    case "memory":
+      return openMemoryStores();
+    case "sqlite":
+      return openSqliteStores({ path });
+  }
+}

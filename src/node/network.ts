@@ -1,0 +1,89 @@
+/** Third step of opening a node: the libp2p host, what it answers, and telling others where it is. */
+import { callerName } from "../authority/caller.ts";
+import { serveCacheMethods } from "../cache/methods.ts";
+import type { P2pHost } from "../p2p/index.ts";
+import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
+import type { ServedMethod } from "../peer/rpc.ts";
+import { serve } from "../peer/serve.ts";
+import { serveTaskMethods } from "../task/methods.ts";
+import { p2pTransport } from "../transport/index.ts";
+import type { Foundation } from "./foundation.ts";
+import type { Serving } from "./serving.ts";
+
+/** The node among its peers. */
+export interface Network {
+  /** Undefined if the configuration wants none. */
+  readonly host: P2pHost | undefined;
+  /** "" without a host. */
+  readonly peerId: string;
+  multiaddrs(): readonly string[];
+  /** Writes the announce file, if there is to be one. */
+  announce(mcpUrl: string | undefined): Promise<void>;
+}
+
+/** A node that has no peers. */
+const ALONE: Network = {
+  host: undefined,
+  peerId: "",
+  multiaddrs: () => [],
+  announce: () => Promise.resolve(),
+};
+
+/** Opens the libp2p host, unless the configuration says that there is none. */
+export async function openNetwork(foundation: Foundation, serving: Serving): Promise<Network> {
+  const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
+  if (!config.p2p) return ALONE;
+  // libp2p takes half a second to load, which a node without peers need not wait for.
+  const { loadIdentity, openP2pHost } = await import("../p2p/index.ts");
+  const { createDiscoveries } = await import("../discovery/index.ts");
+  const host = await openP2pHost({
+    privateKey: await loadIdentity(folder.identity),
+    listen: config.listen,
+    announce: config.announce,
+    nursery,
+    clock,
+    logger: logger.child({ room: "p2p" }),
+    authority,
+    methods: methodsOf(foundation, serving),
+    onMcp: (channel, caller) => serving.serveStream(p2pTransport(channel), caller),
+    sharedToken: config.token,
+    discoveries: createDiscoveries({
+      announceFiles: config.announceFiles,
+      bootstrap: config.bootstrap,
+    }),
+    table,
+  });
+  closers.add("the libp2p host", () => host.close());
+  return {
+    host,
+    peerId: host.peerId,
+    multiaddrs: () => host.multiaddrs(),
+    announce: (mcpUrl) => announce(foundation, host, mcpUrl),
+  };
+}
+
+/** The table of methods that peers can call. */
+function methodsOf({ queue, cache }: Foundation, serving: Serving): readonly ServedMethod[] {
+  return [
+    ...serveTaskMethods(queue),
+    ...serveCacheMethods(cache),
+    serve(nodeStatus, ({ detail }) => serving.status(detail)),
+    serve(nodeHeartbeat, ({ peerId, clock }, { caller }) =>
+      Promise.resolve(serving.heartbeat(peerId, clock, callerName(caller))),
+    ),
+    serve(toolCall, ({ name, args }, { caller, signal }) => serving.callToolForPeer(name, args, caller, signal)),
+  ];
+}
+
+async function announce({ config, closers }: Foundation, host: P2pHost, mcpUrl: string | undefined): Promise<void> {
+  if (config.announceFile === "off") return;
+  const [multiaddr] = host.multiaddrs();
+  if (multiaddr === undefined) return;
+  const { writeAnnounce } = await import("../discovery/index.ts");
+  const handle = await writeAnnounce(config.announceFile, {
+    peerId: host.peerId,
+    multiaddrs: host.multiaddrs(),
+    mcpUrl,
+  });
+  closers.add("the announcement", () => handle.remove());
+}

@@ -1,0 +1,207 @@
+/** Second step of opening a node: mounted servers, the MCP server over everything, and the ways to it. */
+import type { Transport } from "@modelcontextprotocol/client";
+import { type Caller, callerName, OWNER, type PeerCaller } from "../authority/caller.ts";
+import { type Mounts, openMounts } from "../client/index.ts";
+import { childEnvironment } from "../config.ts";
+import type { JsonObject } from "../content/json.ts";
+import { ShuttingDownError } from "../errors.ts";
+import { type CallToolResult, createMcpServer, type McpServer } from "../server/index.ts";
+import { allTools } from "../tools/index.ts";
+import { memoryPair, openChildRegistry, reapOrphans, startHttp, stdioTransport } from "../transport/index.ts";
+import { VERSION } from "../version.ts";
+import type { Foundation } from "./foundation.ts";
+import type { Network } from "./network.ts";
+import { briefStatus, detailedStatus } from "./status.ts";
+import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
+import { transportTo } from "./transport.ts";
+import type { Work } from "./work.ts";
+
+/** What the later steps bring. */
+export interface Introduction {
+  readonly network: Network;
+  readonly work: Work;
+}
+
+/** The MCP side of a node. */
+export interface Serving {
+  /** Called once, when all rooms are open. */
+  introduce(introduction: Introduction): void;
+  /** Starts HTTP, if the configuration wants it. @returns the URL of the MCP endpoint */
+  listen(): Promise<string | undefined>;
+  /** A transport from within this process, for the owner. */
+  connect(): Promise<Transport>;
+  /** Serves standard input and output until the input ends. */
+  serveStdio(): Promise<void>;
+  /** Serves one stream of a peer. */
+  serveStream(transport: Transport, caller: Caller): void;
+  /** Calls a tool for a task: with the rights of a trusted peer, never the owner's. */
+  callToolForTask(name: string, args: JsonObject, options: TaskToolOptions): Promise<CallToolResult>;
+  /** Calls a tool for a peer, in the shape of the old wire. */
+  callToolForPeer(name: string, args: JsonObject, caller: Caller, signal: AbortSignal): Promise<JsonObject>;
+  /** The names of all tools that can be called here now. */
+  toolNames(): readonly string[];
+  status(detail: boolean): Promise<JsonObject>;
+  heartbeat(peerId: string, clock: JsonObject | undefined, from: string): JsonObject;
+}
+
+/** Options of a tool call that a task makes. */
+export interface TaskToolOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: ((done: number, total?: number, message?: string) => void) | undefined;
+}
+
+/** Reaps what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
+export async function openServing(foundation: Foundation): Promise<Serving> {
+  const mounts = await openConfiguredMounts(foundation);
+  const { nursery, logger, authority, config, closers } = foundation;
+  let introduced: Introduction | undefined;
+  const require = (): Introduction => {
+    if (introduced === undefined) throw new ShuttingDownError("the node is still starting");
+    return introduced;
+  };
+  const server: McpServer = createMcpServer({
+    name: config.name,
+    version: VERSION,
+    tools: allTools,
+    upstreams: mounts,
+    context: (caller, call) => toolContext(rooms(), caller, call),
+    authority,
+    nursery,
+    logger: logger.child({ room: "server" }),
+  });
+  closers.add("the MCP server", () => server.close());
+  const parts: Parts = { foundation, mounts, server, introduction: require };
+  const rooms = (): NodeRooms => roomsOf(parts);
+  return {
+    introduce: (introduction) => {
+      introduced = introduction;
+    },
+    ...waysIn(parts),
+    callToolForTask: (name, args, options) => server.callTool(name, args, { caller: taskCaller(parts), ...options }),
+    callToolForPeer: (name, args, caller, signal) => callOwnTool(rooms(), name, args, caller, signal),
+    toolNames: () => toolNames(server),
+    status: (detail) => statusOf(parts, detail),
+    heartbeat: (peerId, heardClock, from) => heartbeat(foundation, peerId, heardClock, from),
+  };
+}
+
+interface Parts {
+  readonly foundation: Foundation;
+  readonly mounts: Mounts;
+  readonly server: McpServer;
+  readonly introduction: () => Introduction;
+}
+
+async function openConfiguredMounts({ config, nursery, clock, logger, closers, folder }: Foundation): Promise<Mounts> {
+  for (const orphan of await reapOrphans(folder.mounts)) logger.warn({ orphan }, "ended what an earlier run left behind");
+  const registry = await openChildRegistry(folder.mounts);
+  const mounts = openMounts({
+    mounts: config.mounts,
+    openTransport: (mount) => {
+      const room = logger.child({ mount: mount.name });
+      return Promise.resolve(
+        transportTo(mount.target, { nursery, clock, logger: room, registry, owner: mount.name, env: childEnvironment() }),
+      );
+    },
+    nursery,
+    clock,
+    logger: logger.child({ room: "mounts" }),
+  });
+  closers.add("the mounted servers", () => mounts.close());
+  return mounts;
+}
+
+function waysIn({ foundation, server }: Parts): Pick<Serving, "listen" | "connect" | "serveStdio" | "serveStream"> {
+  const { config, nursery, clock, logger, closers } = foundation;
+  return {
+    async listen() {
+      if (!config.http) return undefined;
+      const http = await startHttp({
+        host: config.host,
+        port: config.port,
+        path: config.mountPath,
+        nursery,
+        clock,
+        logger: logger.child({ room: "http" }),
+        attachModern: (transport) => server.serveModern(transport, OWNER),
+        attachLegacy: (transport) => server.serveLegacySession(transport, OWNER),
+        inputSchemaOf: (name) => server.inputSchemaOf(name),
+      });
+      closers.add("HTTP", () => http.close());
+      return http.url;
+    },
+    async connect() {
+      const [near, far] = memoryPair();
+      await server.serveStream(far, OWNER);
+      return near;
+    },
+    async serveStdio() {
+      const transport = stdioTransport({ stdin: process.stdin, stdout: process.stdout, clock });
+      await serveUntilClosed(server, transport);
+    },
+    serveStream(transport, caller) {
+      nursery.startSoon(() => server.serveStream(transport, caller), "serve stream");
+    },
+  };
+}
+
+function toolNames(server: McpServer): string[] {
+  return server.listTools(OWNER).tools.map((tool) => tool.name);
+}
+
+/** Serves the owner over `transport` until its other side ends. */
+async function serveUntilClosed(server: McpServer, transport: Transport): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  await server.serveStream(transport, OWNER);
+  const { onclose } = transport;
+  transport.onclose = () => {
+    onclose?.();
+    closed.resolve();
+  };
+  await closed.promise;
+}
+
+/** Tasks come from everybody who may submit, so their tool calls never get the owner's rights. */
+function taskCaller({ introduction }: Parts): PeerCaller {
+  return { kind: "peer", peerId: introduction().network.peerId, sameMachine: true, provedToken: false };
+}
+
+function roomsOf(parts: Parts): NodeRooms {
+  const { foundation, server, introduction } = parts;
+  const { network } = introduction();
+  return {
+    selfPeerId: network.peerId,
+    startedAtMs: foundation.startedAtMs,
+    epochMs: () => foundation.clock.epochMs(),
+    queue: foundation.queue,
+    cache: foundation.cache,
+    table: foundation.table,
+    p2p: network.host,
+    server,
+    status: (detail) => statusOf(parts, detail),
+    heartbeat: (peerId, clock, from) => heartbeat(foundation, peerId, clock, callerName(from)),
+  };
+}
+
+async function statusOf({ foundation, mounts, server, introduction }: Parts, detail: boolean): Promise<JsonObject> {
+  const { network, work } = introduction();
+  const { config, clock, queue, presence, startedAtMs } = foundation;
+  const brief = { peerId: network.peerId, name: config.name, version: VERSION, taskTypes: work.taskTypes };
+  if (!detail) return briefStatus(brief);
+  return detailedStatus({
+    ...brief,
+    startedAtMs,
+    nowMs: clock.epochMs(),
+    multiaddrs: network.multiaddrs(),
+    worker: { slots: work.slots, running: work.running },
+    tools: toolNames(server),
+    mounts: mounts.status(),
+    presence,
+    stats: await queue.queue.stats(),
+  });
+}
+
+function heartbeat({ presence }: Foundation, peerId: string, clock: JsonObject | undefined, from: string): JsonObject {
+  presence.heard({ peerId, transportPeerId: from, clock });
+  return { ok: true, peer: peerId, scheduler: presence.summary() };
+}

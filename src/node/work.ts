@@ -1,0 +1,86 @@
+/** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
+import { UnreachableError } from "../errors.ts";
+import type { TaskQueue } from "../task/queue.ts";
+import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
+import type { Foundation } from "./foundation.ts";
+import type { Network } from "./network.ts";
+import type { Serving } from "./serving.ts";
+
+/** The name of the own queue among a worker's sources. */
+export const OWN_QUEUE = "local";
+
+/** The worker of a node, as its status shows it. */
+export interface Work {
+  /** Task types it takes; empty if the node does not work. */
+  readonly taskTypes: readonly string[];
+  readonly slots: number;
+  readonly running: number;
+}
+
+/** The word that stands for every node that discovery finds. */
+export const DISCOVERED = "discovered";
+
+/** Starts the worker, unless the configuration says that this node does not work. */
+export async function openWork(
+  foundation: Foundation,
+  serving: Serving,
+  network: Network,
+  workerId: string,
+): Promise<Work> {
+  const { config, clock, logger, nursery, closers, stores, queue } = foundation;
+  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  const handlers = createHandlers({ callTool: (name, args, options) => serving.callToolForTask(name, args, options) });
+  const far = await farQueues(foundation, network);
+  const worker = startWorker({
+    nursery,
+    clock,
+    logger: logger.child({ room: "worker" }),
+    workerId,
+    sources: [{ name: OWN_QUEUE, queue: queue.queue }, ...far.sources],
+    handlers,
+    skills: () => serving.toolNames().map((name) => `tool:${name}`),
+    concurrency: config.workers,
+    leaseMs: config.leaseMs,
+    outbox: stores.outbox,
+    outboxQueue: (name) => (name === OWN_QUEUE ? queue.queue : far.queueOf(name)),
+  });
+  closers.add("the worker", () => worker.drain(config.drainMs));
+  far.follow(worker);
+  return workOf(worker, config.workers, handlers.map((handler) => handler.type));
+}
+
+/** The queues of other nodes: those that are named, and those that will be discovered. */
+interface FarQueues {
+  readonly sources: readonly QueueSource[];
+  queueOf(name: string): TaskQueue;
+  follow(worker: Worker): void;
+}
+
+async function farQueues({ config, nursery, logger, table }: Foundation, { host }: Network): Promise<FarQueues> {
+  if (host === undefined) {
+    const refuse = (name: string): never => {
+      throw new UnreachableError(`there is no libp2p host to reach ${name}`, { hint: "start the node without --no-p2p" });
+    };
+    for (const name of config.workFor) refuse(name);
+    return { sources: [], queueOf: refuse, follow: () => undefined };
+  }
+  const { followDiscovery, queueOfPeer, sourceOf } = await import("./sources.ts");
+  const named = config.workFor.filter((name) => name !== DISCOVERED);
+  return {
+    sources: named.map((name) => sourceOf(name, host, table)),
+    queueOf: (name) => queueOfPeer(name, host),
+    follow(worker) {
+      if (config.workFor.includes(DISCOVERED)) followDiscovery(nursery, host, worker, logger);
+    },
+  };
+}
+
+function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Work {
+  return {
+    taskTypes,
+    slots,
+    get running() {
+      return worker.running;
+    },
+  };
+}

@@ -1,0 +1,354 @@
+/** This node on the peer-to-peer network: it serves its methods, calls those of others, and carries MCP. */
+import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
+import type { Authority } from "../authority/authority.ts";
+import type { PeerCaller } from "../authority/caller.ts";
+import type { Clock } from "../clock.ts";
+import { BusyError, InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import {
+  abandonOnCancel,
+  abortable,
+  isCancelled,
+  type Nursery,
+  openNursery,
+  shield,
+  suspend,
+} from "../nursery/index.ts";
+import type { Discovery } from "../peer/discovery.ts";
+import { createDispatcher } from "../peer/dispatch.ts";
+import type { Peer } from "../peer/peer.ts";
+import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
+import type { PeerTable } from "../peer/table.ts";
+import { checkToken } from "../peer/token.ts";
+import { parseMultiaddr } from "./address.ts";
+import type { MessageChannel } from "./channel.ts";
+import { Dialer, pathOf } from "./dialer.ts";
+import { findPeers, type PeerSearch } from "./find.ts";
+import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
+import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
+import { MCP_P2P_PROTOCOL } from "./message.ts";
+import { openChannelOver, type SessionStream } from "./open-channel.ts";
+import { type Link, reasonOf } from "./link.ts";
+import { openError, P2pRpc } from "./rpc.ts";
+import { Served, type ServeOptions } from "./serve.ts";
+import { Sessions } from "./session.ts";
+
+/** How long the libp2p node may take to close its connections; after that their sockets are cut. */
+const STOP_MS = 5000;
+/** How often idle streams are looked for, as a part of the idle time. */
+const SWEEPS_PER_IDLE = 4;
+
+/** What a host is made of. */
+export interface P2pHostOptions {
+  readonly privateKey: PrivateKey;
+  /** Where to listen. Default: a free TCP port on loopback. */
+  readonly listen?: readonly string[] | undefined;
+  /** Addresses to tell others instead of those listened on. */
+  readonly announce?: readonly string[] | undefined;
+  /** The host lives in it: it ends with it, and holds it open until {@link P2pHost.close}. */
+  readonly nursery: Nursery;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly authority: Authority;
+  readonly methods: readonly ServedMethod[];
+  /** Gets the channel of each MCP session that a peer opens. Absent: MCP is refused. */
+  readonly onMcp?: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
+  /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
+  readonly sharedToken?: string | undefined;
+  readonly discoveries?: readonly Discovery[] | undefined;
+  readonly table: PeerTable;
+  readonly limits?: Partial<P2pLimits> | undefined;
+  /** Whether peers that connect from loopback count as being on this machine. Default true. */
+  readonly trustLoopback?: boolean | undefined;
+}
+
+/** Counts of a running host. */
+export interface P2pStats {
+  readonly connections: number;
+  /** Streams to peers that our calls share. */
+  readonly links: number;
+  /** Our calls that are unanswered. */
+  readonly inFlight: number;
+  /** Streams that peers have opened. */
+  readonly inboundStreams: number;
+  /** Calls of peers that are being answered. */
+  readonly serving: number;
+  /** Bytes that wait to be sent, on all streams. */
+  readonly unsentBytes: number;
+  /** The most bytes that ever waited on one open stream. */
+  readonly peakUnsentBytes: number;
+  /** Answers that came after their call was given up, or to no call at all. */
+  readonly strayAnswers: number;
+}
+
+/** Options of what waits for a peer. */
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A running host. */
+export interface P2pHost {
+  readonly peerId: string;
+  readonly rpc: RpcClient;
+  /** Where others reach it, each ending in `/p2p/<peer id>`. */
+  multiaddrs(): readonly string[];
+  /**
+   * Opens a stream for one MCP session.
+   *
+   * @throws UnreachableError, PeerIdentityError
+   */
+  openChannel(target: PeerTarget, options?: WaitOptions): Promise<MessageChannel>;
+  /** The id of the peer that a target means, authenticated. @throws UnreachableError, PeerIdentityError */
+  resolve(target: PeerTarget, options?: WaitOptions): Promise<string>;
+  /** Asks the discoveries who is there. What they say is hearsay until a peer is connected. */
+  findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
+  ping(peerId: string): Promise<number>;
+  stats(): P2pStats;
+  /** Ends all calls and sessions and closes all connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a host.
+ *
+ * @throws ConfigError if the shared token is too short; InvalidInputError if an address is none or cannot be listened on
+ */
+export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
+  const { sharedToken, listen = ["/ip4/127.0.0.1/tcp/0"], announce = [], privateKey } = options;
+  if (sharedToken !== undefined) checkToken(sharedToken, "the host's options");
+  for (const address of [...listen, ...announce]) parseMultiaddr(address);
+  const limits = { ...DEFAULT_P2P_LIMITS, ...options.limits };
+
+  return options.nursery.start<P2pHost>(async (status) => {
+    const stopped = Promise.withResolvers<void>();
+    const libp2p = await startListening({ privateKey, listen, announce, limits });
+    try {
+      await openNursery(async (nursery) => {
+        const host = new Host(libp2p, nursery, limits, options, stopped.promise);
+        await host.start();
+        status.started(host);
+        await host.untilClosed();
+        nursery.cancel("the host is closing");
+      });
+    } finally {
+      // Also when the nursery around is cancelled: sockets must not outlive the host.
+      await shield(STOP_MS, () => abandonOnCancel(Promise.resolve(libp2p.stop())));
+      stopped.resolve();
+    }
+  }, "p2p host");
+}
+
+async function startListening(options: NodeOptions): Promise<Libp2pNode> {
+  try {
+    return await startLibp2p(options);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidInputError(`cannot listen on ${options.listen.join(", ")}: ${reason}`, { cause });
+  }
+}
+
+class Host implements P2pHost {
+  readonly peerId: string;
+  readonly rpc: P2pRpc;
+  readonly #libp2p: Libp2pNode;
+  readonly #nursery: Nursery;
+  readonly #limits: P2pLimits;
+  readonly #options: P2pHostOptions;
+  readonly #sessions: Sessions;
+  readonly #serve: ServeOptions;
+  readonly #served = new Set<Served>();
+  readonly #channels = new Set<SessionStream>();
+  readonly #stopped: Promise<void>;
+  #closed = false;
+  #close: () => void = () => undefined;
+  #stopSweep: () => void = () => undefined;
+
+  constructor(
+    libp2p: Libp2pNode,
+    nursery: Nursery,
+    limits: P2pLimits,
+    options: P2pHostOptions,
+    stopped: Promise<void>,
+  ) {
+    const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
+    this.#libp2p = libp2p;
+    this.#nursery = nursery;
+    this.#limits = limits;
+    this.#options = options;
+    this.#stopped = stopped;
+    this.peerId = libp2p.peerId.toString();
+    const dispatcher = createDispatcher({ methods, authority, logger });
+    this.#serve = { dispatcher, nursery, clock, logger, limits, hasToken: sharedToken !== undefined, onMcp };
+    const sessions = new Sessions({
+      ownPeerId: this.peerId,
+      authority,
+      clock,
+      limits,
+      sharedToken,
+      trustLoopback,
+    });
+    this.#sessions = sessions;
+    const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
+    const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
+    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, sharedToken });
+  }
+
+  async start(): Promise<void> {
+    const { table } = this.#options;
+    // Strangers are limited per connection by us, with an answer; libp2p would reset their streams without one.
+    const streams = { maxInboundStreams: Infinity, maxOutboundStreams: Infinity };
+    await this.#libp2p.handle(
+      MCP_P2P_PROTOCOL,
+      (stream, connection) => this.#onStream(stream, connection),
+      streams,
+    );
+    this.#libp2p.addEventListener("connection:open", ({ detail }) => {
+      const peerId = detail.remotePeer.toString();
+      table.heard(peerId, { method: "inbound", connected: true, path: pathOf(detail) });
+    });
+    this.#libp2p.addEventListener("peer:disconnect", ({ detail }) => {
+      table.heard(detail.toString(), { connected: false, seen: false });
+    });
+    this.#libp2p.addEventListener("peer:identify", ({ detail }) => {
+      const id = detail.peerId.toString();
+      table.heard(id, {
+        multiaddrs: detail.listenAddrs.map((address) => address.encapsulate(`/p2p/${id}`).toString()),
+        connected: true,
+      });
+    });
+    this.#sweepLater();
+  }
+
+  multiaddrs(): readonly string[] {
+    return this.#libp2p.getMultiaddrs().map(String);
+  }
+
+  async openChannel(target: PeerTarget, options: WaitOptions = {}): Promise<MessageChannel> {
+    const { session } = await this.#link(target, options);
+    const wire = { limits: this.#limits, clock: this.#options.clock };
+    return this.#inTime(() => openChannelOver(session.connection, wire, this.#channels), target, options);
+  }
+
+  async resolve(target: PeerTarget, options: WaitOptions = {}): Promise<string> {
+    return (await this.#link(target, options)).peerId;
+  }
+
+  findPeers(search: PeerSearch): Promise<readonly Peer[]> {
+    const { discoveries = [], table, logger } = this.#options;
+    const options = { discoveries, table, logger, ownPeerId: this.peerId };
+    return this.#nursery.run(() => findPeers(search, options));
+  }
+
+  async ping(peerId: string): Promise<number> {
+    const target = { peerId };
+    const { session } = await this.#link(target, {});
+    const { remotePeer } = session.connection;
+    const ping = (): Promise<number> =>
+      abortable((signal) => this.#libp2p.services.ping.ping(remotePeer, { signal })).catch(
+        (cause: unknown) => {
+          if (isCancelled(cause)) throw cause;
+          throw new UnreachableError(`peer ${peerId} did not answer a ping`, { cause });
+        },
+      );
+    const rttMs = await this.#inTime(ping, target, {});
+    this.#options.table.heard(peerId, { connected: true, rttMs });
+    return rttMs;
+  }
+
+  stats(): P2pStats {
+    const { links } = this.rpc;
+    const wires = this.#streams().map(({ wire }) => wire);
+    return {
+      connections: this.#libp2p.getConnections().length,
+      links: links.length,
+      inFlight: sum(links.map((link) => link.inFlight)),
+      inboundStreams: this.#served.size,
+      serving: sum([...this.#served].map((served) => served.serving)),
+      unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
+      peakUnsentBytes: Math.max(0, ...wires.map((wire) => wire.peakUnsentBytes)),
+      strayAnswers: this.rpc.counts.strayAnswers,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#close();
+    await this.#stopped;
+  }
+
+  /** Waits for {@link Host.close}, then says goodbye on all streams. */
+  async untilClosed(): Promise<void> {
+    try {
+      await suspend<void>((resume, fail) => {
+        this.#close = () => resume();
+        return fail;
+      });
+    } catch (error) {
+      // Cancelled: no time for goodbyes, and libp2p would wait half a second for streams that are open.
+      const reason = new ShuttingDownError("the host is closing");
+      for (const { wire } of this.#streams()) wire.abort(reason);
+      throw error;
+    } finally {
+      this.#closed = true;
+      this.#stopSweep();
+    }
+    await Promise.all(this.#streams().map(({ wire }) => wire.close()));
+  }
+
+  /** All streams of the protocol that are open, ours and theirs. */
+  #streams(): readonly (Link | Served | SessionStream)[] {
+    return [...this.rpc.links, ...this.#served, ...this.#channels];
+  }
+
+  #onStream(stream: Stream, connection: Connection): void {
+    const session = this.#sessions.of(connection);
+    const tooMany = session.openStreams >= this.#limits.maxStreams || !session.streams.take();
+    if (this.#closed || tooMany) {
+      stream.abort(
+        tooMany ? new BusyError("too many streams of this protocol") : new ShuttingDownError("closing"),
+      );
+      return;
+    }
+    session.openStreams += 1;
+    const onGone = (gone: Served): void => {
+      session.openStreams -= 1;
+      this.#served.delete(gone);
+    };
+    this.#served.add(new Served(stream, session, this.#serve, onGone));
+  }
+
+  /** Whoever was not asked for by name must be on this machine or in our group, if there is one. */
+  async #acceptsAny(connection: Connection): Promise<boolean> {
+    if (this.#options.sharedToken === undefined) return true;
+    const { session } = await this.rpc.linkOver(connection);
+    return session.caller.sameMachine || session.caller.provedToken;
+  }
+
+  #link(target: PeerTarget, options: WaitOptions): Promise<Link> {
+    return this.#inTime(() => abandonOnCancel(this.rpc.link(target)), target, options);
+  }
+
+  async #inTime<T>(fn: () => Promise<T>, target: PeerTarget, { signal }: WaitOptions): Promise<T> {
+    const timeoutMs = this.#limits.connectMs;
+    try {
+      return await this.#nursery.run(fn, { timeoutMs, signal });
+    } catch (error) {
+      if (signal?.aborted === true) throw reasonOf(signal);
+      throw openError(error, target, timeoutMs);
+    }
+  }
+
+  #sweepLater(): void {
+    const { clock } = this.#options;
+    this.#stopSweep = clock.schedule(() => {
+      const now = clock.now();
+      this.rpc.closeIdle(now);
+      for (const served of this.#served) if (served.isIdleAt(now)) served.wire.closeSoon();
+      this.#sweepLater();
+    }, this.#limits.idleMs / SWEEPS_PER_IDLE);
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

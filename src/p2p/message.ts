@@ -1,0 +1,70 @@
+/** What the two kinds of messages on a stream look like: calls between nodes, and MCP. */
+import * as z from "zod";
+import type { JsonObject } from "../content/json.ts";
+import { type ErrorFacts, type FailureClass, RemoteError } from "../errors.ts";
+
+/** The one protocol id of Profile E. */
+export const MCP_P2P_PROTOCOL = "/mcp+p2p/1.0.0";
+
+/** Before the name of a method of the node-to-node table. */
+export const RPC_PREFIX = "mcp++/";
+
+/** Before the ids of our calls, so that their answers can be told from those of MCP. */
+export const RPC_ID_PREFIX = "rpc:";
+
+/** Takes back a request; the same for calls and for MCP. */
+export const CANCELLED = "notifications/cancelled";
+
+/** An id that a request may have. */
+export type RequestId = string | number;
+
+/** The id of a request or an answer; undefined if it has none that JSON-RPC allows. */
+export function idOf(message: JsonObject): RequestId | undefined {
+  const id = message["id"];
+  return typeof id === "string" || typeof id === "number" ? id : undefined;
+}
+
+const CLASS_CODES: Readonly<Partial<Record<FailureClass, number>>> = {
+  invalid: -32602,
+  internal: -32603,
+  denied: -32001,
+};
+
+/** An error as JSON-RPC wants it, with our own code in `data`. */
+export function errorAnswer(id: RequestId, facts: ErrorFacts): JsonObject {
+  const code = facts.code === "E_METHOD_NOT_FOUND" ? -32601 : (CLASS_CODES[facts.failureClass] ?? -32000);
+  const { message, failureClass, hint } = facts;
+  return { jsonrpc: "2.0", id, error: { code, message, data: { code: facts.code, failureClass, hint } } };
+}
+
+const failureClass = z.enum([
+  ...(["invalid", "denied", "not-found", "conflict", "lost"] as const),
+  ...(["busy", "timeout", "unavailable", "cancelled", "internal"] as const),
+]);
+
+const wireError = z.object({
+  code: z.number(),
+  message: z.string(),
+  data: z.object({ code: z.string(), failureClass, hint: z.string().optional() }).optional().catch(undefined),
+});
+
+/** The error of an answer as one that can be thrown. */
+export function remoteError(error: unknown): RemoteError {
+  const parsed = wireError.safeParse(error);
+  if (!parsed.success) {
+    return new RemoteError({
+      code: "E_PROTOCOL",
+      failureClass: "internal",
+      message: "the peer sent an error without shape",
+    });
+  }
+  const { code, message, data } = parsed.data;
+  if (data) return new RemoteError({ ...data, message });
+  if (code === -32601)
+    return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message });
+  return new RemoteError({
+    code: "E_REMOTE",
+    failureClass: code === -32602 ? "invalid" : "internal",
+    message,
+  });
+}

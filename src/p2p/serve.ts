@@ -1,0 +1,241 @@
+/**
+ * An inbound stream: calls between nodes are answered here, everything else is MCP and goes to its channel.
+ *
+ * The shape of each message decides, not the order: `mcp++/…` and the cancellation of a call that is running are
+ * calls; what else has a method, and every answer, is MCP.
+ */
+import type { Stream } from "@libp2p/interface";
+import type { PeerCaller } from "../authority/caller.ts";
+import type { Clock } from "../clock.ts";
+import { isJsonObject, type JsonObject } from "../content/json.ts";
+import {
+  BusyError,
+  ConnectionLostError,
+  type ErrorFacts,
+  errorFacts,
+  InvalidInputError,
+  McpError,
+} from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { CancelScope, Nursery } from "../nursery/index.ts";
+import type { Dispatcher } from "../peer/dispatch.ts";
+import type { CallContext } from "../peer/rpc.ts";
+import { type MessageChannel, WireChannel } from "./channel.ts";
+import type { P2pLimits } from "./limits.ts";
+import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
+import type { Session } from "./session.ts";
+import { Wire, type WireUser } from "./wire.ts";
+
+/** What serving needs. */
+export interface ServeOptions {
+  readonly dispatcher: Dispatcher;
+  readonly nursery: Nursery;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: P2pLimits;
+  /** Whether there is a token to prove. */
+  readonly hasToken: boolean;
+  readonly onMcp: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
+}
+
+/** A context that makes an AbortSignal only for a handler that looks at it. */
+class ScopeContext implements CallContext {
+  readonly caller: PeerCaller;
+  readonly #scope: CancelScope;
+
+  constructor(caller: PeerCaller, scope: CancelScope) {
+    this.caller = caller;
+    this.#scope = scope;
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+}
+
+/** Answers one inbound stream until it ends. */
+export class Served implements WireUser {
+  readonly wire: Wire;
+  readonly #session: Session;
+  readonly #options: ServeOptions;
+  readonly #onGone: (served: Served) => void;
+  /** Calls that run, by id; `undefined` until their scope is open. */
+  readonly #running = new Map<RequestId, CancelScope | undefined>();
+  #channel: WireChannel | undefined;
+  #halfClosed = false;
+  /** Answers that belong to no request. */
+  strays = 0;
+
+  constructor(stream: Stream, session: Session, options: ServeOptions, onGone: (served: Served) => void) {
+    this.#session = session;
+    this.#options = options;
+    this.#onGone = onGone;
+    this.wire = new Wire(stream, this, { ...options, maxFrameBytes: () => session.maxFrameBytes });
+  }
+
+  /** How many calls of this stream are being answered. */
+  get serving(): number {
+    return this.#running.size;
+  }
+
+  /** Since when nothing happens, on the clock; undefined while something does. */
+  isIdleAt(nowMs: number): boolean {
+    const { idleMs, sessionIdleMs } = this.#options.limits;
+    return (
+      this.#running.size === 0 && nowMs - this.wire.lastUsedMs >= (this.#channel ? sessionIdleMs : idleMs)
+    );
+  }
+
+  onMessage(message: JsonObject): void {
+    if (this.#session.isStranger && !this.#session.messages.take()) {
+      this.wire.abort(new BusyError("too many messages from a caller without grants"));
+      return;
+    }
+    const method = message["method"];
+    if (typeof method !== "string") this.#onAnswer(message);
+    else if (method.startsWith(RPC_PREFIX)) this.#onCall(method.slice(RPC_PREFIX.length), message);
+    else if (method !== CANCELLED || !this.#cancelCall(message)) this.#mcp()?.deliver(message);
+  }
+
+  onHalfClose(): void {
+    this.#halfClosed = true;
+    this.#closeIfDone();
+  }
+
+  onRoom(): void {
+    this.wire.resume();
+    this.#channel?.room();
+  }
+
+  onEnd(error: Error | undefined): void {
+    for (const scope of this.#running.values()) scope?.cancel("the caller's connection ended");
+    this.#running.clear();
+    this.#channel?.end(error);
+    this.#onGone(this);
+  }
+
+  #onAnswer(message: JsonObject): void {
+    const id = idOf(message);
+    // Calls are never made on an inbound stream, so no answer to one can be right.
+    const isOurs = typeof id === "string" && id.startsWith(RPC_ID_PREFIX);
+    if (this.#channel && !isOurs) this.#channel.deliver(message);
+    else this.strays += 1;
+  }
+
+  #mcp(): WireChannel | undefined {
+    if (this.#channel) return this.#channel;
+    const { onMcp } = this.#options;
+    if (!onMcp) {
+      this.wire.abort(new InvalidInputError("this node serves no MCP on its streams"));
+      return undefined;
+    }
+    const channel = new WireChannel(this.wire);
+    this.#channel = channel;
+    onMcp(channel, this.#session.caller);
+    return channel;
+  }
+
+  #cancelCall(message: JsonObject): boolean {
+    const params = message["params"];
+    const id = isJsonObject(params) ? params["requestId"] : undefined;
+    if ((typeof id !== "string" && typeof id !== "number") || !this.#running.has(id)) {
+      // The call may have ended meanwhile; MCP must not hear of an id that it never gave.
+      return typeof id === "string" && id.startsWith(RPC_ID_PREFIX);
+    }
+    const scope = this.#running.get(id);
+    // Gone from the map, so whatever comes of it is not sent: its caller does not listen any more.
+    this.#running.delete(id);
+    scope?.cancel("the caller cancelled the call");
+    return true;
+  }
+
+  #onCall(name: string, message: JsonObject): void {
+    const id = idOf(message);
+    // A notification: there is none in the table, and nobody waits for an answer.
+    if (id === undefined) return;
+    if (name === "auth.challenge" || name === "auth.prove") {
+      this.#onProof(id, name, message["params"]);
+      return;
+    }
+    const refusal = this.#refusal(id);
+    if (refusal) {
+      this.#answer(id, errorAnswer(id, errorFacts(refusal)));
+      return;
+    }
+    this.#running.set(id, undefined);
+    this.#session.serving += 1;
+    this.#run(id, name, message["params"]);
+    if (this.wire.isFull) this.wire.pause();
+  }
+
+  #refusal(id: RequestId): McpError | undefined {
+    if (this.#running.has(id)) return new InvalidInputError("a request with this id is being answered");
+    if (this.#session.serving < this.#session.maxServing) return undefined;
+    return new BusyError(`${this.#session.serving} calls of this connection are being answered`);
+  }
+
+  #run(id: RequestId, name: string, params: unknown): void {
+    const { nursery, dispatcher, limits } = this.#options;
+    const ended = nursery.run(
+      async (scope) => {
+        // Cancelled before it began.
+        if (!this.#running.has(id)) return undefined;
+        this.#running.set(id, scope);
+        return dispatcher.dispatch(name, params, new ScopeContext(this.#session.caller, scope));
+      },
+      { timeoutMs: limits.maxCallMs },
+    );
+    ended.then(
+      (outcome) =>
+        this.#finish(id, outcome?.ok === true ? { value: outcome.value } : { error: outcome?.error }),
+      (error: unknown) => this.#finish(id, { error: errorFacts(error) }),
+    );
+  }
+
+  /** A call has ended. If it is not in the map any more nobody waits for it: it was cancelled. */
+  #finish(id: RequestId, end: { readonly value?: unknown; readonly error?: ErrorFacts | undefined }): void {
+    // Only now, not when it was cancelled: a handler that does not heed its signal still takes its place.
+    this.#session.serving -= 1;
+    if (!this.#running.delete(id)) return;
+    this.#answer(
+      id,
+      end.error ? errorAnswer(id, end.error) : { jsonrpc: "2.0", id, result: end.value ?? null },
+    );
+    this.#closeIfDone();
+  }
+
+  #answer(id: RequestId, answer: object): void {
+    if (this.wire.ended) return;
+    try {
+      this.wire.send(answer);
+    } catch (error) {
+      if (error instanceof ConnectionLostError) return;
+      // It did not fit into a frame, or is no JSON: the caller learns that instead.
+      this.#options.logger.warn({ err: error }, "an answer could not be sent");
+      this.wire.send(errorAnswer(id, errorFacts(error)));
+    }
+  }
+
+  #onProof(id: RequestId, name: "auth.challenge" | "auth.prove", params: unknown): void {
+    const session = this.#session;
+    try {
+      if (!this.#options.hasToken) throw new InvalidInputError("this node has no shared token");
+      const result = name === "auth.challenge" ? session.challenge(params) : session.prove(params);
+      this.#answer(id, { jsonrpc: "2.0", id, result });
+    } catch (error) {
+      this.#options.logger.warn(
+        { peer: session.peerId, err: error },
+        "a peer could not prove the shared token",
+      );
+      this.#answer(id, errorAnswer(id, errorFacts(error)));
+      if (session.isExhausted)
+        session.connection.abort(new BusyError("too many wrong proofs of the shared token"));
+    }
+  }
+
+  /** The caller sends nothing more: once all is answered, so do we. */
+  #closeIfDone(): void {
+    if (!this.#halfClosed || this.#running.size > 0 || this.wire.ended) return;
+    this.wire.closeSoon();
+  }
+}

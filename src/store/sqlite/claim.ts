@@ -1,0 +1,83 @@
+/**
+ * Hands out the best ready tasks.
+ *
+ * Each lane has its head at the front of the index `tasks_ready`, so a claim looks at one entry for each lane,
+ * however many tasks wait. A filter over one index for all lanes was rejected: it slows down as tasks that the
+ * worker does not take pile up in front.
+ */
+import * as z from "zod";
+import type { StoreClaim, StoredClaim } from "../../task/store.ts";
+import type { Task } from "../../task/task.ts";
+import { Heap } from "../heap.ts";
+import { PHASE } from "../phase.ts";
+import type { Connection } from "./connection.ts";
+import { taskBySeq } from "./read.ts";
+import { parsed } from "./rows.ts";
+import { addEvent } from "./transition.ts";
+
+/**
+ * A loose index scan: from each lane one seek to the next, instead of a walk over all ready tasks. The index is
+ * named because the planner, which keeps no statistics here, would walk `tasks_by_phase`.
+ */
+export const READY_LANES = `
+  WITH RECURSIVE lanes (lane) AS (
+    SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0
+    UNION ALL
+    SELECT (SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL
+  )
+  SELECT lane FROM lanes WHERE lane IS NOT NULL`;
+
+/** The best task of one lane. */
+export const HEAD_OF_LANE = `
+  SELECT seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane = :lane ORDER BY priority DESC, seq LIMIT 1`;
+
+const LEASE = `
+  UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
+                   due_ms = :leaseUntilMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
+   WHERE seq = :seq
+  RETURNING token, events`;
+
+interface Head {
+  readonly seq: number;
+  readonly priority: number;
+  readonly lane: string;
+}
+
+const laneRow = z.object({ lane: z.string() });
+const headRow = z.object({ seq: z.int(), priority: z.int() });
+const leasedRow = z.object({ token: z.int(), events: z.int() });
+
+/** Leases up to `limit` tasks of the lanes that the worker takes: higher priority first, then first in, first out. */
+export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: number): StoredClaim[] {
+  const heads = new Heap<Head>((a, b) =>
+    a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority,
+  );
+  for (const row of connection.all(READY_LANES)) {
+    const { lane } = parsed(laneRow, row);
+    if (claim.takes(lane)) offerHead(connection, lane, heads);
+  }
+  const claims: StoredClaim[] = [];
+  while (claims.length < claim.limit) {
+    const best = heads.pop();
+    if (!best) break;
+    claims.push(leaseTask(connection, best.seq, claim, nowMs));
+    if (claims.length < claim.limit) offerHead(connection, best.lane, heads);
+  }
+  return claims;
+}
+
+function offerHead(connection: Connection, lane: string, heads: Heap<Head>): void {
+  const row = connection.get(HEAD_OF_LANE, { lane });
+  if (row) heads.push({ ...parsed(headRow, row), lane });
+}
+
+function leaseTask(connection: Connection, seq: number, claim: StoreClaim, nowMs: number): StoredClaim {
+  const { workerId, holder, leaseUntilMs } = claim;
+  const { token, events } = parsed(
+    leasedRow,
+    connection.get(LEASE, { seq, workerId, holder, leaseUntilMs, nowMs }),
+  );
+  addEvent(connection, seq, events, { atMs: nowMs, kind: "claimed", workerId, token });
+  const task: Task = taskBySeq(connection, seq);
+  return { task, token };
+}

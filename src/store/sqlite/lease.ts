@@ -1,0 +1,119 @@
+/**
+ * What is done under a lease, or to a task that may have one.
+ *
+ * A lease is checked against the row itself inside the transaction that uses it: phase, token and holder. One that
+ * is overdue but that nobody has settled yet, as after a pause of the queue's owner, still counts for a renewal and
+ * for a result: nobody else was given the task, and doing it again would help nobody.
+ */
+import { LeaseLostError, TaskFinishedError, TaskNotFoundError } from "../../errors.ts";
+import type { TaskNote } from "../../task/queue.ts";
+import type { HeldLease, Settlement } from "../../task/store.ts";
+import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
+import { cancellationEffect, settlementEffect } from "../effect.ts";
+import { PHASE, stateOf } from "../phase.ts";
+import type { Connection } from "./connection.ts";
+import { leaseRow, type LeaseRow, objectOf, parsed } from "./rows.ts";
+import { applyEffect } from "./transition.ts";
+import * as z from "zod";
+
+const BY_ID = `
+  SELECT seq, phase, token, settled_token, due_ms, worker_id, holder, attempt, max_attempts, events
+    FROM tasks WHERE id = :taskId`;
+
+const RENEW = `
+  UPDATE tasks SET due_ms = :leaseUntilMs, updated_ms = :nowMs
+   WHERE id = :taskId AND phase = ${PHASE.leased} AND token = :token AND holder = :holder`;
+
+const TOUCH = "UPDATE tasks SET updated_ms = :nowMs WHERE seq = :seq";
+
+const PROGRESS = "SELECT progress FROM outcomes WHERE seq = :seq";
+
+const SET_PROGRESS = `
+  INSERT INTO outcomes (seq, progress) VALUES (:seq, :progress)
+  ON CONFLICT (seq) DO UPDATE SET progress = excluded.progress`;
+
+const LAST_LOG = "SELECT max(n) AS n FROM logs WHERE seq = :seq";
+
+const ADD_LOG =
+  "INSERT INTO logs (seq, n, at_ms, stream, message) VALUES (:seq, :n, :atMs, :stream, :message)";
+
+const FORGET_LOGS = "DELETE FROM logs WHERE seq = :seq AND n <= :upTo";
+
+/** The row that leases of a task are compared with; undefined if the task is unknown. */
+export function findLease(connection: Connection, taskId: string): LeaseRow | undefined {
+  const row = connection.get(BY_ID, { taskId });
+  return row && parsed(leaseRow, row);
+}
+
+/** Moves the end of a lease. @throws LeaseLostError */
+export function renewLease(
+  connection: Connection,
+  lease: HeldLease,
+  leaseUntilMs: number,
+  nowMs: number,
+): void {
+  const { taskId, token, holder } = lease;
+  const changed = connection.run(RENEW, { taskId, token, holder, leaseUntilMs, nowMs });
+  if (changed === 0) throw new LeaseLostError(taskId, token);
+}
+
+/** Adds progress and log lines. @throws LeaseLostError */
+export function addNote(connection: Connection, lease: HeldLease, note: TaskNote, nowMs: number): void {
+  const { seq } = heldTask(connection, lease, nowMs);
+  if (note.progress) mergeProgress(connection, seq, note.progress);
+  if (note.logs) appendLogs(connection, seq, note.logs);
+  connection.run(TOUCH, { seq, nowMs });
+}
+
+/** Ends a lease. Does nothing if the lease completed or failed the task before. @throws LeaseLostError */
+export function settleLease(
+  connection: Connection,
+  lease: HeldLease,
+  settlement: Settlement,
+  nowMs: number,
+): void {
+  const row = findLease(connection, lease.taskId);
+  const final = settlement.kind === "completed" || settlement.kind === "failed";
+  if (final && row?.settled_token === lease.token && row.holder === lease.holder) return;
+  const held = checkHeld(row, lease, settlement.kind === "completed" ? undefined : nowMs);
+  applyEffect(connection, held, settlementEffect(settlement, nowMs), nowMs, final ? lease.token : null);
+}
+
+/** Ends a task whoever has it. @throws TaskNotFoundError, TaskFinishedError */
+export function cancelTask(connection: Connection, taskId: string, reason: string, nowMs: number): void {
+  const row = findLease(connection, taskId);
+  if (!row) throw new TaskNotFoundError(taskId);
+  if (row.phase >= PHASE.completed) throw new TaskFinishedError(taskId, stateOf(row.phase));
+  applyEffect(connection, row, cancellationEffect(reason), nowMs);
+}
+
+function heldTask(connection: Connection, lease: HeldLease, nowMs: number): LeaseRow {
+  return checkHeld(findLease(connection, lease.taskId), lease, nowMs);
+}
+
+/** With `nowMs` an overdue lease is refused as well. */
+function checkHeld(row: LeaseRow | undefined, lease: HeldLease, nowMs: number | undefined): LeaseRow {
+  const held = row?.phase === PHASE.leased && row.token === lease.token && row.holder === lease.holder;
+  const over = nowMs !== undefined && typeof row?.due_ms === "number" && row.due_ms <= nowMs;
+  if (!row || !held || over) throw new LeaseLostError(lease.taskId, lease.token);
+  return row;
+}
+
+const progressRow = z.object({ progress: z.string().nullable() });
+
+function mergeProgress(connection: Connection, seq: number, progress: object): void {
+  const row = connection.get(PROGRESS, { seq });
+  const before = row && objectOf(parsed(progressRow, row).progress);
+  connection.run(SET_PROGRESS, { seq, progress: JSON.stringify({ ...before, ...progress }) });
+}
+
+const lastRow = z.object({ n: z.int().nullable() });
+
+function appendLogs(connection: Connection, seq: number, lines: readonly LogLine[]): void {
+  let n = parsed(lastRow, connection.get(LAST_LOG, { seq })).n ?? 0;
+  for (const { atMs, stream, message } of lines.slice(-MAX_LOG_LINES)) {
+    n += 1;
+    connection.run(ADD_LOG, { seq, n, atMs, stream, message });
+  }
+  if (n > MAX_LOG_LINES) connection.run(FORGET_LOGS, { seq, upTo: n - MAX_LOG_LINES });
+}

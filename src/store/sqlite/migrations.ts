@@ -1,0 +1,150 @@
+/**
+ * The schema, as the list of steps that lead to it. `PRAGMA user_version` says how many were taken.
+ *
+ * A step that was released is never changed: files exist that took it. Append a new one.
+ * The numbers of phases are those of phase.ts. Three conditions of partial indexes are repeated word for word in
+ * the statements that use them: `phase = 0`, `phase >= 3`, and a comparison of `due_ms`, which implies NOT NULL.
+ */
+import { StoreVersionError } from "../../errors.ts";
+import * as z from "zod";
+import type { Connection } from "./connection.ts";
+
+/**
+ * Tasks. The row that changes often is small; payloads, results, logs and history are beside it.
+ *
+ * `token` is the fencing token and only grows; `attempt` goes back when a task is handed back unbegun.
+ */
+const TASKS = `
+  CREATE TABLE tasks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    model_name TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    phase INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL,
+    token INTEGER NOT NULL DEFAULT 0,
+    settled_token INTEGER,
+    due_ms REAL,
+    ready_ms REAL NOT NULL,
+    worker_id TEXT,
+    holder TEXT,
+    idempotency_key TEXT,
+    digest TEXT NOT NULL,
+    events INTEGER NOT NULL DEFAULT 1,
+    created_ms REAL NOT NULL,
+    updated_ms REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX tasks_ready ON tasks (lane, priority DESC, seq) WHERE phase = 0;
+  CREATE INDEX tasks_waiting ON tasks (ready_ms) WHERE phase = 0;
+  CREATE INDEX tasks_due ON tasks (due_ms) WHERE due_ms IS NOT NULL;
+  CREATE UNIQUE INDEX tasks_key ON tasks (idempotency_key) WHERE idempotency_key IS NOT NULL;
+  CREATE INDEX tasks_finished ON tasks (updated_ms) WHERE phase >= 3;
+  CREATE INDEX tasks_by_phase ON tasks (phase);
+  CREATE INDEX tasks_by_type ON tasks (type, phase);
+
+  CREATE TABLE payloads (seq INTEGER PRIMARY KEY, payload TEXT NOT NULL) STRICT;
+  CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, error TEXT, progress TEXT, result TEXT) STRICT;
+  CREATE TABLE history (
+    seq INTEGER NOT NULL, n INTEGER NOT NULL,
+    at_ms REAL NOT NULL, kind TEXT NOT NULL, worker_id TEXT, token INTEGER, detail TEXT,
+    PRIMARY KEY (seq, n)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE logs (
+    seq INTEGER NOT NULL, n INTEGER NOT NULL,
+    at_ms REAL NOT NULL, stream TEXT NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (seq, n)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE task_counts (phase INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;
+  INSERT INTO task_counts VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0);
+  CREATE TRIGGER task_inserted AFTER INSERT ON tasks BEGIN
+    UPDATE task_counts SET n = n + 1 WHERE phase = new.phase;
+  END;
+  CREATE TRIGGER task_moved AFTER UPDATE OF phase ON tasks WHEN old.phase <> new.phase BEGIN
+    UPDATE task_counts SET n = n - 1 WHERE phase = old.phase;
+    UPDATE task_counts SET n = n + 1 WHERE phase = new.phase;
+  END;
+  CREATE TRIGGER task_deleted AFTER DELETE ON tasks BEGIN
+    UPDATE task_counts SET n = n - 1 WHERE phase = old.phase;
+  END;`;
+
+/** The cache. `written` is the order of the writes; a row that is not `live` is a tombstone. */
+const CACHE = `
+  CREATE TABLE cache (
+    written INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    version INTEGER NOT NULL,
+    live INTEGER NOT NULL,
+    expires_ms REAL,
+    bytes INTEGER NOT NULL,
+    value TEXT
+  ) STRICT;
+  CREATE INDEX cache_by_age ON cache (live, written);
+  CREATE INDEX cache_by_end ON cache (expires_ms) WHERE expires_ms IS NOT NULL;
+  CREATE TABLE cache_sums (live INTEGER PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+  INSERT INTO cache_sums VALUES (0, 0, 0), (1, 0, 0);
+  CREATE TRIGGER cache_inserted AFTER INSERT ON cache BEGIN
+    UPDATE cache_sums SET entries = entries + 1, bytes = bytes + new.bytes WHERE live = new.live;
+  END;
+  CREATE TRIGGER cache_updated AFTER UPDATE OF live ON cache BEGIN
+    UPDATE cache_sums SET entries = entries - 1, bytes = bytes - old.bytes WHERE live = old.live;
+    UPDATE cache_sums SET entries = entries + 1, bytes = bytes + new.bytes WHERE live = new.live;
+  END;
+  CREATE TRIGGER cache_deleted AFTER DELETE ON cache BEGIN
+    UPDATE cache_sums SET entries = entries - 1, bytes = bytes - old.bytes WHERE live = old.live;
+  END;
+  CREATE TABLE cache_floor (version INTEGER NOT NULL) STRICT;
+  INSERT INTO cache_floor VALUES (0);`;
+
+const OUTBOX = `
+  CREATE TABLE outbox (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    created_ms REAL NOT NULL,
+    UNIQUE (queue, task_id)
+  ) STRICT;
+  CREATE INDEX outbox_by_age ON outbox (created_ms, n);`;
+
+/** In the order in which they are taken. The database is at version n once the first n were. */
+const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX];
+
+const versionRow = z.object({ user_version: z.int() });
+
+/** The version of the schema that the file has; 0 for a new file. */
+export function schemaVersion(connection: Connection): number {
+  return versionRow.parse(connection.get("PRAGMA user_version")).user_version;
+}
+
+/** @throws StoreVersionError if the file knows steps that this version of the program does not */
+export function checkVersion(connection: Connection): void {
+  const version = schemaVersion(connection);
+  if (version > MIGRATIONS.length) {
+    throw new StoreVersionError(
+      `the database ${connection.path} has schema version ${version}; this version of mcplusplus knows ${MIGRATIONS.length}`,
+      { hint: "update mcplusplus, or use another data folder; the file was not changed" },
+    );
+  }
+}
+
+/** Takes the steps that are missing, each in a transaction of its own. */
+export function migrate(connection: Connection): void {
+  for (const [version, step] of MIGRATIONS.entries()) {
+    if (version < schemaVersion(connection)) continue;
+    connection.exec("BEGIN IMMEDIATE");
+    try {
+      // Asked again under the lock: another process may have taken the step meanwhile.
+      if (version >= schemaVersion(connection))
+        connection.exec(`${step}; PRAGMA user_version = ${version + 1};`);
+      connection.exec("COMMIT");
+    } catch (error) {
+      if (connection.inTransaction) connection.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}

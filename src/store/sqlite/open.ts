@@ -1,0 +1,163 @@
+/**
+ * Opens a database file, or says clearly why not.
+ *
+ * A file that is not ours is looked at without SQLite: merely closing a connection may move a foreign
+ * write-ahead log into its file. The file format is https://www.sqlite.org/fileformat2.html, section 1.3.
+ */
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import * as z from "zod";
+import { StoreCorruptError, StoreLockedError } from "../../errors.ts";
+import { Connection } from "./connection.ts";
+import { CORRUPT_HINT, storeError } from "./failure.ts";
+import { loadSqlite } from "./load.ts";
+import { checkVersion, migrate } from "./migrations.ts";
+
+/** Marks a file as ours, in its header: "MCPP" in ASCII. */
+const APPLICATION_ID = 0x4d435050;
+const MAGIC = "SQLite format 3\0";
+const HEADER_BYTES = 100;
+const APPLICATION_ID_OFFSET = 68;
+
+/**
+ * How long a call waits for another process to let go of the file. It holds the event loop, so it is only meant
+ * for a backup or a look with the sqlite3 command, not for a second node.
+ */
+const BUSY_TIMEOUT_MS = 1000;
+
+/** A write-ahead log that a burst made larger than this is cut back at the next checkpoint. */
+const MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Files up to this size are checked whole when they are opened; larger ones only where the queue lives, without
+ * payloads and results.
+ */
+const WHOLE_CHECK_BYTES = 64 * 1024 * 1024;
+
+/** Which file, and how large it may get. */
+export interface DatabaseOptions {
+  readonly path: string;
+  /** The file does not grow beyond this; default: as far as the disk goes. */
+  readonly maxBytes?: number | undefined;
+}
+
+/**
+ * Opens a database of ours, makes it if it is missing, and brings its schema up to date.
+ *
+ * Reads the file once to find damage (`PRAGMA quick_check`), at about a second per gigabyte for the parts named
+ * at {@link WHOLE_CHECK_BYTES}.
+ *
+ * @throws StoreCorruptError, StoreVersionError, StoreLockedError, StoreReadOnlyError, StoreFullError, StoreFailedError
+ */
+export function openDatabase({ path, maxBytes }: DatabaseOptions): Connection {
+  refuseSecond(path);
+  const bytes = identify(path);
+  const { DatabaseSync } = loadSqlite();
+  let connection: Connection;
+  try {
+    const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    const key = holdFile(path);
+    connection = new Connection(db, path, () => openFiles.delete(key));
+  } catch (error) {
+    throw storeError(error, path);
+  }
+  try {
+    checkVersion(connection);
+    if (bytes > 0) checkIntegrity(connection, bytes);
+    prepare(connection, maxBytes);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/**
+ * The files that this process has open. A second look at one would be worse than useless: POSIX drops all locks of
+ * a process on a file when it closes any descriptor of it (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+ */
+const openFiles = new Set<string>();
+
+function fileKey(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && `${stat.dev}:${stat.ino}`;
+}
+
+function refuseSecond(path: string): void {
+  const key = fileKey(path);
+  if (key === undefined || !openFiles.has(key)) return;
+  throw new StoreLockedError(`this process has the database ${path} open already`, {
+    hint: "close it first",
+  });
+}
+
+function holdFile(path: string): string {
+  const key = fileKey(path) ?? path;
+  openFiles.add(key);
+  return key;
+}
+
+/** Makes the file if it is missing, readable for its owner only. @returns its size @throws StoreCorruptError if it is not ours */
+function identify(path: string): number {
+  let file: number;
+  try {
+    file = openSync(path, "a+", 0o600);
+  } catch (error) {
+    throw storeError(error, path);
+  }
+  try {
+    const { size } = fstatSync(file);
+    const header = Buffer.alloc(HEADER_BYTES);
+    const read = readSync(file, header, 0, HEADER_BYTES, 0);
+    if (size > 0) checkHeader(header.subarray(0, read), path);
+    return size;
+  } catch (error) {
+    throw storeError(error, path);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function checkHeader(header: Buffer, path: string): void {
+  if (header.length < HEADER_BYTES || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw new StoreCorruptError(`the file ${path} is not a database, or its beginning is damaged`, {
+      hint: CORRUPT_HINT,
+    });
+  }
+  if (header.readUInt32BE(APPLICATION_ID_OFFSET) !== APPLICATION_ID) {
+    throw new StoreCorruptError(`the database ${path} belongs to another program; it was not changed`, {
+      hint: "name another file",
+    });
+  }
+}
+
+const checkRow = z.object({ quick_check: z.string() });
+
+function checkIntegrity(connection: Connection, bytes: number): void {
+  const sql = bytes <= WHOLE_CHECK_BYTES ? "PRAGMA quick_check(1)" : "PRAGMA quick_check('tasks')";
+  const finding = checkRow.parse(connection.get(sql)).quick_check;
+  if (finding === "ok") return;
+  throw new StoreCorruptError(`the database ${connection.path} is damaged: ${finding}`, {
+    hint: CORRUPT_HINT,
+  });
+}
+
+/** The mark comes before the write-ahead log, so that it is in the file itself, where {@link identify} looks. */
+function prepare(connection: Connection, maxBytes: number | undefined): void {
+  connection.exec(`
+    PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA journal_size_limit = ${MAX_IDLE_WAL_BYTES};
+    PRAGMA foreign_keys = OFF;`);
+  if (maxBytes !== undefined) limitSize(connection, maxBytes);
+  migrate(connection);
+  // The first write would find out whether the file can be written; better to know before anything is promised.
+  connection.exec("BEGIN IMMEDIATE; ROLLBACK;");
+}
+
+const pageRow = z.object({ page_size: z.int() });
+
+function limitSize(connection: Connection, maxBytes: number): void {
+  const pageBytes = pageRow.parse(connection.get("PRAGMA page_size")).page_size;
+  connection.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
+}

@@ -1,0 +1,119 @@
+/** Reads tasks. Nothing here waits for a write: what was acknowledged is in the file already. */
+import * as z from "zod";
+import type { QueueStats, TaskFilter, TaskPage } from "../../task/queue.ts";
+import type { Task } from "../../task/task.ts";
+import { StoreCorruptError } from "../../errors.ts";
+import { cursorAfter, seqOfCursor } from "../cursor.ts";
+import { type Phase, PHASES, phasesOf } from "../phase.ts";
+import { queueStats } from "../queue-stats.ts";
+import { summaryOf, taskOf } from "../task-view.ts";
+import type { Connection, Row } from "./connection.ts";
+import { CORRUPT_HINT } from "./failure.ts";
+import { BODY_COLUMNS, bodiesOf, eventOf, FACT_COLUMNS, logLineOf, parsed, taskFacts } from "./rows.ts";
+
+const WHOLE_TASK = `
+  SELECT ${FACT_COLUMNS}, ${BODY_COLUMNS}
+    FROM tasks t JOIN payloads p ON p.seq = t.seq LEFT JOIN outcomes o ON o.seq = t.seq`;
+const BY_ID = `${WHOLE_TASK} WHERE t.id = :taskId`;
+const BY_SEQ = `${WHOLE_TASK} WHERE t.seq = :seq`;
+const LOGS = "SELECT at_ms, stream, message FROM logs WHERE seq = :seq ORDER BY n";
+const HISTORY = "SELECT at_ms, kind, worker_id, token, detail FROM history WHERE seq = :seq ORDER BY n";
+
+/** The task of an id; undefined if there is none. */
+export function taskById(connection: Connection, taskId: string): Task | undefined {
+  const row = connection.get(BY_ID, { taskId });
+  return row && wholeTask(connection, row);
+}
+
+/** The task of a submission number that is known to exist. */
+export function taskBySeq(connection: Connection, seq: number): Task {
+  const row = connection.get(BY_SEQ, { seq });
+  if (!row)
+    throw new StoreCorruptError(`the payload of task number ${seq} is missing`, { hint: CORRUPT_HINT });
+  return wholeTask(connection, row);
+}
+
+function wholeTask(connection: Connection, row: Row): Task {
+  const facts = taskFacts(row);
+  const { seq } = facts;
+  const logs = connection.all(LOGS, { seq }).map(logLineOf);
+  const history = connection.all(HISTORY, { seq }).map(eventOf);
+  return taskOf(facts, bodiesOf(row, logs, history));
+}
+
+// Each finds a page of one kind of task at one end of an index. A page of several kinds is merged from theirs; one
+// statement with IN and ORDER BY was rejected: SQLite sorts every match before the first row comes.
+/** The next tasks of all. */
+export const NEXT_OF_ALL = "SELECT seq FROM tasks WHERE seq > :after ORDER BY seq LIMIT :limit";
+/** The next tasks in one phase. */
+export const NEXT_IN_PHASE =
+  "SELECT seq FROM tasks WHERE phase = :phase AND seq > :after ORDER BY seq LIMIT :limit";
+/** The next tasks of one type in one phase. */
+export const NEXT_OF_TYPE =
+  "SELECT seq FROM tasks WHERE type = :type AND phase = :phase AND seq > :after ORDER BY seq LIMIT :limit";
+
+const SUMMARIES = `
+  SELECT ${FACT_COLUMNS} FROM json_each(:seqs) j
+    JOIN tasks t ON t.seq = j.value LEFT JOIN outcomes o ON o.seq = t.seq
+   ORDER BY t.seq`;
+
+/** One page of a list, oldest first. @throws InvalidInputError for a cursor that is none */
+export function listTasks(connection: Connection, filter: TaskFilter & { readonly limit: number }): TaskPage {
+  const after = seqOfCursor(filter.cursor);
+  const seqs = candidates(connection, filter, after).slice(0, filter.limit + 1);
+  const last = seqs.length > filter.limit ? seqs[filter.limit - 1] : undefined;
+  const rows = connection.all(SUMMARIES, { seqs: JSON.stringify(seqs.slice(0, filter.limit)) });
+  const tasks = rows.map((row) => summaryOf(taskFacts(row)));
+  return last === undefined ? { tasks } : { tasks, nextCursor: cursorAfter(last) };
+}
+
+const seqRow = z.object({ seq: z.int() });
+
+/** More than enough matches for the page, in order. */
+function candidates(
+  connection: Connection,
+  filter: TaskFilter & { readonly limit: number },
+  after: number,
+): number[] {
+  const page = { after, limit: filter.limit + 1 };
+  const phases = phasesOf(filter);
+  const types = new Set(filter.types);
+  let rows: Row[];
+  if (types.size > 0) {
+    const kinds = [...types].flatMap((type) => phases.map((phase) => ({ type, phase })));
+    rows = kinds.flatMap((kind) => connection.all(NEXT_OF_TYPE, { ...page, ...kind }));
+  } else if (phases.length < PHASES.length) {
+    rows = phases.flatMap((phase) => connection.all(NEXT_IN_PHASE, { ...page, phase }));
+  } else {
+    rows = connection.all(NEXT_OF_ALL, page);
+  }
+  return rows.map((row) => parsed(seqRow, row).seq).toSorted((a, b) => a - b);
+}
+
+const COUNTS = "SELECT phase, n FROM task_counts";
+/** Since when the longest waiting task is ready. */
+export const OLDEST_READY =
+  "SELECT min(ready_ms) AS since_ms FROM tasks INDEXED BY tasks_waiting WHERE phase = 0";
+/** Delayed tasks whose time has come. */
+export const OVERDUE =
+  "SELECT count(*) AS n, min(due_ms) AS since_ms FROM tasks INDEXED BY tasks_due WHERE due_ms <= :nowMs AND phase = 1";
+
+const countRow = z.object({ phase: z.int(), n: z.int() });
+const sinceRow = z.object({ since_ms: z.number().nullable() });
+const overdueRow = sinceRow.extend({ n: z.int() });
+
+/** How full the queue is. Counts are kept by triggers, so its cost does not depend on how many tasks there are. */
+export function readStats(connection: Connection, nowMs: number): QueueStats {
+  const counts = new Map(
+    connection
+      .all(COUNTS)
+      .map((row) => parsed(countRow, row))
+      .map(({ phase, n }) => [phase, n]),
+  );
+  const waiting = parsed(sinceRow, connection.get(OLDEST_READY)).since_ms ?? Infinity;
+  const overdue = parsed(overdueRow, connection.get(OVERDUE, { nowMs }));
+  const oldest = Math.min(waiting, overdue.since_ms ?? Infinity);
+  const count = (phase: Phase): number => counts.get(phase) ?? 0;
+  const oldestReadyMs = oldest === Infinity ? undefined : oldest;
+  return queueStats({ count, overdue: overdue.n, oldestReadyMs }, nowMs);
+}

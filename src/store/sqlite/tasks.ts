@@ -1,0 +1,116 @@
+/** A {@link TaskStore} in SQLite: which call is a read, which is a write, and nothing else. */
+import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "../../task/queue.ts";
+import type {
+  DueOutcome,
+  HeldLease,
+  Settlement,
+  StoreClaim,
+  StoredClaim,
+  TaskDraft,
+  TaskStore,
+} from "../../task/store.ts";
+import type { Task } from "../../task/task.ts";
+import { PHASE } from "../phase.ts";
+import type { Lifetime } from "../stores.ts";
+import { claimTasks } from "./claim.ts";
+import type { Connection } from "./connection.ts";
+import { nextDueMs, settleDueTasks, type Settled } from "./due.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { insertTask } from "./insert.ts";
+import { addNote, cancelTask, findLease, renewLease, settleLease } from "./lease.ts";
+import { PRUNE_BATCH, pruneTasks } from "./prune.ts";
+import { listTasks, readStats, taskById } from "./read.ts";
+
+/** The durable queue of a node. */
+export class SqliteTaskStore implements TaskStore {
+  readonly #connection: Connection;
+  readonly #commits: GroupCommit;
+  readonly #lifetime: Lifetime;
+  /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
+  readonly #unreported: Settled[] = [];
+
+  constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime) {
+    this.#connection = connection;
+    this.#commits = commits;
+    this.#lifetime = lifetime;
+  }
+
+  async insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]> {
+    const packed = drafts.map((draft) => ({ draft, payload: JSON.stringify(draft.payload) }));
+    return this.#write(() => packed.map((one) => insertTask(this.#connection, one, nowMs)));
+  }
+
+  async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
+    return this.#write(() => {
+      const settled = settleDueTasks(this.#connection, nowMs);
+      if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
+      return claimTasks(this.#connection, claim, nowMs);
+    });
+  }
+
+  async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {
+    return this.#write(() => renewLease(this.#connection, lease, leaseUntilMs, nowMs));
+  }
+
+  async note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void> {
+    return this.#write(() => addNote(this.#connection, lease, note, nowMs));
+  }
+
+  async settle(lease: HeldLease, settlement: Settlement, nowMs: number): Promise<void> {
+    return this.#write(() => settleLease(this.#connection, lease, settlement, nowMs));
+  }
+
+  async cancel(taskId: string, reason: string, nowMs: number): Promise<void> {
+    return this.#write(() => cancelTask(this.#connection, taskId, reason, nowMs));
+  }
+
+  async get(taskId: string): Promise<Task | undefined> {
+    this.#lifetime.check();
+    return taskById(this.#connection, taskId);
+  }
+
+  async leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined> {
+    this.#lifetime.check();
+    const row = findLease(this.#connection, taskId);
+    if (row?.phase !== PHASE.leased) return undefined;
+    return { taskId, token: row.token, holder: row.holder ?? "", workerId: row.worker_id ?? "" };
+  }
+
+  async list(filter: TaskFilter & { readonly limit: number }): Promise<TaskPage> {
+    this.#lifetime.check();
+    return listTasks(this.#connection, filter);
+  }
+
+  async settleDue(nowMs: number): Promise<DueOutcome> {
+    const { settled, next } = await this.#write(() => ({
+      settled: settleDueTasks(this.#connection, nowMs),
+      next: nextDueMs(this.#connection),
+    }));
+    const all = [...this.#unreported.splice(0), settled];
+    const readyLanes = [...new Set(all.flatMap((one) => one.readyLanes))];
+    const deadTaskIds = all.flatMap((one) => one.deadTaskIds);
+    return next === undefined ? { readyLanes, deadTaskIds } : { readyLanes, deadTaskIds, nextDueMs: next };
+  }
+
+  async stats(nowMs: number): Promise<QueueStats> {
+    this.#lifetime.check();
+    return readStats(this.#connection, nowMs);
+  }
+
+  /** In several transactions, so that others get in between. */
+  async prune(beforeMs: number, limit: number): Promise<number> {
+    let pruned = 0;
+    while (pruned < limit) {
+      const size = Math.min(PRUNE_BATCH, limit - pruned);
+      const gone = await this.#write(() => pruneTasks(this.#connection, beforeMs, size));
+      pruned += gone;
+      if (gone < size) break;
+    }
+    return pruned;
+  }
+
+  async #write<T>(operation: () => T): Promise<T> {
+    this.#lifetime.check();
+    return this.#commits.write(operation);
+  }
+}

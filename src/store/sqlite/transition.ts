@@ -1,0 +1,71 @@
+/** Moves a task from one phase to the next and writes that into its history. Only inside a transaction. */
+import { MAX_HISTORY, type TaskEvent } from "../../task/task.ts";
+import type { Effect } from "../effect.ts";
+import { PHASE, type Phase } from "../phase.ts";
+import type { Connection } from "./connection.ts";
+
+const MOVE = `
+  UPDATE tasks SET phase = :phase, due_ms = :dueMs, ready_ms = :nowMs, updated_ms = :nowMs,
+                   attempt = attempt - :refund, settled_token = :settledToken, events = events + 1
+   WHERE seq = :seq`;
+
+const SET_OUTCOME = `
+  INSERT INTO outcomes (seq, error, result) VALUES (:seq, :error, :result)
+  ON CONFLICT (seq) DO UPDATE SET error = excluded.error, result = excluded.result`;
+
+const ADD_EVENT = `
+  INSERT INTO history (seq, n, at_ms, kind, worker_id, token, detail)
+  VALUES (:seq, :n, :atMs, :kind, :workerId, :token, :detail)`;
+
+const FORGET_EVENTS = "DELETE FROM history WHERE seq = :seq AND n <= :upTo";
+
+/** The task that moves, as it was before. */
+export interface Mover {
+  readonly seq: number;
+  readonly events: number;
+  readonly phase: Phase;
+  readonly token: number;
+  readonly worker_id: string | null;
+}
+
+/** Gives a task's row the phase of `effect`, stores what it brings, and adds its event. */
+export function applyEffect(
+  connection: Connection,
+  mover: Mover,
+  effect: Effect,
+  nowMs: number,
+  settledToken: number | null = null,
+): void {
+  const { seq } = mover;
+  connection.run(MOVE, {
+    seq,
+    phase: effect.phase,
+    dueMs: effect.dueMs ?? null,
+    nowMs,
+    refund: effect.attemptCounts ? 0 : 1,
+    settledToken,
+  });
+  if (effect.outcome) {
+    const { error, result } = effect.outcome;
+    connection.run(SET_OUTCOME, { seq, error: jsonOrNull(error), result: jsonOrNull(result) });
+  }
+  const leased = mover.phase === PHASE.leased;
+  addEvent(connection, seq, mover.events + 1, {
+    atMs: nowMs,
+    kind: effect.event,
+    workerId: leased ? (mover.worker_id ?? undefined) : undefined,
+    token: leased ? mover.token : undefined,
+    detail: effect.detail,
+  });
+}
+
+/** Writes event number `n` of a task and forgets what is too old. */
+export function addEvent(connection: Connection, seq: number, n: number, event: TaskEvent): void {
+  const { atMs, kind, workerId = null, token = null, detail = null } = event;
+  connection.run(ADD_EVENT, { seq, n, atMs, kind, workerId, token, detail });
+  if (n > MAX_HISTORY) connection.run(FORGET_EVENTS, { seq, upTo: n - MAX_HISTORY });
+}
+
+function jsonOrNull(value: object | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}

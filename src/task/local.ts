@@ -1,0 +1,267 @@
+/**
+ * A durable task queue over a store.
+ *
+ * The store holds the tasks and decides who has them; this file holds the rules that are not about storage: what is
+ * allowed in, who waits and who is told, and when time is up. Everybody is told only after the store has the change
+ * on disk, so nobody learns of something that a crash could undo.
+ */
+import type { Clock } from "../clock.ts";
+import { parseInput } from "../content/parse.ts";
+import { LeaseLostError, ShuttingDownError } from "../errors.ts";
+import { type Logger, silentLogger } from "../logger.ts";
+import { cancelScope, type Nursery } from "../nursery/index.ts";
+import { retryDelayMs } from "./backoff.ts";
+import { throwIfAborted } from "./bounded-wait.ts";
+import { Claims } from "./claims.ts";
+import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
+import { type HeldOutcome, HeldSettlements } from "./held.ts";
+import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
+import { DEFAULT_LIST_LIMIT } from "./queue.ts";
+import { laneOf } from "./routing.ts";
+import {
+  claimRequestSchema,
+  failureSchema,
+  leaseMsSchema,
+  leaseSchema,
+  newTasksSchema,
+  reasonSchema,
+  taskFilterSchema,
+  taskIdSchema,
+  taskNoteSchema,
+  waitMsSchema,
+} from "./schemas.ts";
+import type { DueOutcome, HeldLease, Settlement, TaskDraft, TaskStore } from "./store.ts";
+import type { JsonObject } from "../content/json.ts";
+import type { NewTask } from "./task.ts";
+import { DEFAULT_RETENTION_MS, Timekeeper } from "./timekeeper.ts";
+import { TaskWatches } from "./watches.ts";
+
+/** What a local queue is made of. */
+export interface LocalQueueOptions {
+  readonly store: TaskStore;
+  /** Runs the queue's background task. */
+  readonly nursery: Nursery;
+  readonly clock: Clock;
+  /** Default: silent. */
+  readonly logger?: Logger | undefined;
+  /** Spreads retries: numbers from 0 (included) to 1 (excluded). Default `Math.random`. */
+  readonly random?: (() => number) | undefined;
+  /** In whose name {@link LocalTaskQueue.queue} acts. Default `owner`. */
+  readonly holder?: string | undefined;
+  /** How long finished tasks are kept, in milliseconds. Default {@link DEFAULT_RETENTION_MS}. */
+  readonly retentionMs?: number | undefined;
+}
+
+/** A queue in this process. */
+export interface LocalTaskQueue {
+  /** The queue as the node's owner sees it. */
+  readonly queue: TaskQueue;
+  /** The queue as `holder` (see `callerName`) sees it: leases are good only in the hands they were given to. */
+  as(holder: string): TaskQueue;
+  /**
+   * Ends a task for a holder that presents no token: possible only under the task's first lease.
+   *
+   * @throws TaskNotFoundError, TaskFinishedError (also if repeated), LeaseTokenRequiredError, LeaseLostError
+   */
+  completeHeld(holder: string, taskId: string, outcome: HeldOutcome, options?: CallOptions): Promise<void>;
+  /**
+   * Stops submitting, claiming and waiting, and ends the background task; those who wait get a `ShuttingDownError`,
+   * because an empty answer would send them straight back. What is under lease can still be settled, so that
+   * workers drain, until the store is closed. Idempotent; also happens when the nursery is cancelled.
+   */
+  stop(): Promise<void>;
+}
+
+/** Opens a queue over `store`. It first settles what fell due while no node was there. */
+export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
+  const core = new QueueCore(options);
+  return {
+    queue: core.as(options.holder ?? "owner"),
+    as: (holder) => core.as(holder),
+    completeHeld: (holder, taskId, outcome, callOptions) =>
+      core.completeHeld(holder, taskId, outcome, callOptions),
+    stop: () => core.stop(),
+  };
+}
+
+class QueueCore {
+  readonly #store: TaskStore;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #claims: Claims;
+  readonly #watches: TaskWatches;
+  readonly #timekeeper: Timekeeper;
+  readonly #held: HeldSettlements;
+  readonly #stop = new AbortController();
+  readonly #stopped = Promise.withResolvers<void>();
+
+  constructor({ store, nursery, clock, logger = silentLogger, random = Math.random, ...rest }: LocalQueueOptions) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#random = random;
+    this.#claims = new Claims({ store, clock, logger, onLease: (untilMs) => this.#timekeeper.dueAt(untilMs) });
+    this.#watches = new TaskWatches((taskId) => store.get(taskId), clock);
+    const { retentionMs = DEFAULT_RETENTION_MS } = rest;
+    const onDue = (outcome: DueOutcome): void => this.#due(outcome);
+    this.#timekeeper = new Timekeeper({ store, clock, logger, retentionMs, onDue });
+    this.#held = new HeldSettlements({
+      store,
+      settle: (holder, lease, outcome) =>
+        outcome.kind === "completed"
+          ? this.#complete(holder, lease, outcome.result)
+          : this.#fail(holder, lease, outcome.failure),
+    });
+    nursery.startSoon(() => this.#keepTime(), "task queue");
+  }
+
+  as(holder: string): TaskQueue {
+    return {
+      submit: (tasks, options) => begin(options, () => this.#submit(tasks)),
+      claim: (request, options) =>
+        begin(options, async () => {
+          const claim = parseInput(claimRequestSchema, request, "claim");
+          return this.#claims.claim(holder, claim, options?.signal);
+        }),
+      renew: (lease, leaseMs, options) => begin(options, () => this.#renew(holder, lease, leaseMs)),
+      note: (lease, note, options) =>
+        begin(options, async () => {
+          const bounded = boundedNote(parseInput(taskNoteSchema, note, "note"));
+          await this.#store.note(heldBy(holder, lease), bounded, this.#clock.epochMs());
+        }),
+      complete: (lease, result, options) => begin(options, () => this.#complete(holder, lease, result)),
+      fail: (lease, failure, options) => begin(options, () => this.#fail(holder, lease, failure)),
+      release: (lease, reason, options) => begin(options, () => this.#release(holder, lease, reason)),
+      cancel: (taskId, reason, options) => begin(options, () => this.#cancel(taskId, reason)),
+      get: (taskId, options) =>
+        begin(options, async () => this.#store.get(parseInput(taskIdSchema, taskId, "task id"))),
+      list: (filter, options) =>
+        begin(options, async () => {
+          const parsed = parseInput(taskFilterSchema, filter ?? {}, "list");
+          return this.#store.list({ ...parsed, limit: parsed.limit ?? DEFAULT_LIST_LIMIT });
+        }),
+      wait: (taskId, timeoutMs, options) =>
+        begin(options, async () => {
+          const id = parseInput(taskIdSchema, taskId, "task id");
+          return this.#watches.wait(id, parseInput(waitMsSchema, timeoutMs, "wait time"), options?.signal);
+        }),
+      stats: (options) => begin(options, () => this.#store.stats(this.#clock.epochMs())),
+    };
+  }
+
+  async completeHeld(
+    holder: string,
+    taskId: string,
+    outcome: HeldOutcome,
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    throwIfAborted(options?.signal);
+    await this.#held.settle(holder, parseInput(taskIdSchema, taskId, "task id"), outcome);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#close();
+    await this.#stopped.promise;
+  }
+
+  async #keepTime(): Promise<void> {
+    try {
+      await cancelScope(() => this.#timekeeper.run(), { signal: this.#stop.signal });
+    } finally {
+      this.#close();
+      this.#stopped.resolve();
+    }
+  }
+
+  #close(): void {
+    this.#claims.close();
+    this.#watches.close();
+  }
+
+  async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
+    if (this.#claims.closed) throw new ShuttingDownError("the queue is shutting down and takes no new tasks");
+    const nowMs = this.#clock.epochMs();
+    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) => draftOf(task, nowMs));
+    if (drafts.length === 0) return [];
+    const receipts = await this.#store.insert(drafts, nowMs);
+    this.#announce(drafts.filter((_, i) => receipts[i]?.created));
+    return receipts;
+  }
+
+  /** Tells claims and the timekeeper about new tasks. */
+  #announce(drafts: readonly TaskDraft[]): void {
+    const ready = new Map<string, number>();
+    for (const { lane, notBeforeMs } of drafts) {
+      if (notBeforeMs === undefined) ready.set(lane, (ready.get(lane) ?? 0) + 1);
+      else this.#timekeeper.dueAt(notBeforeMs);
+    }
+    for (const [lane, tasks] of ready) this.#claims.parked.ready(lane, tasks);
+  }
+
+  #due({ readyLanes, deadTaskIds }: DueOutcome): void {
+    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    for (const taskId of deadTaskIds) this.#watches.ended(taskId);
+  }
+
+  async #renew(holder: string, lease: Lease, leaseMs: number): Promise<number> {
+    const nowMs = this.#clock.epochMs();
+    const untilMs = Math.ceil(nowMs + parseInput(leaseMsSchema, leaseMs, "lease time"));
+    await this.#store.renew(heldBy(holder, lease), untilMs, nowMs);
+    this.#timekeeper.dueAt(untilMs);
+    return untilMs;
+  }
+
+  async #complete(holder: string, lease: Lease, result: JsonObject): Promise<void> {
+    const held = heldBy(holder, lease);
+    checkBody("result", result);
+    await this.#store.settle(held, { kind: "completed", result }, this.#clock.epochMs());
+    this.#watches.ended(held.taskId);
+  }
+
+  async #fail(holder: string, lease: Lease, raw: Failure): Promise<void> {
+    const held = heldBy(holder, lease);
+    const failure = parseInput(failureSchema, raw, "failure");
+    const error = boundedError(failure);
+    // A holder of the lease in force reads its own attempt; any other is refused by the store below.
+    const task = await this.#store.get(held.taskId);
+    if (!task) throw new LeaseLostError(held.taskId, held.token);
+    const { result, retry = false, retryAfterMs } = failure;
+    const nowMs = this.#clock.epochMs();
+    const attemptsLeft = task.attempt < task.maxAttempts;
+    if (!retry || !attemptsLeft) {
+      const end: Settlement = { kind: "failed", error, result, deadLetter: retry };
+      await this.#store.settle(held, end, nowMs);
+      this.#watches.ended(held.taskId);
+      return;
+    }
+    const notBeforeMs = Math.ceil(nowMs + (retryAfterMs ?? retryDelayMs(task.attempt, this.#random)));
+    await this.#store.settle(held, { kind: "retried", error, result, notBeforeMs }, nowMs);
+    this.#timekeeper.dueAt(notBeforeMs);
+    // With no pause asked for, the store may have made it ready at once.
+    if (notBeforeMs <= nowMs) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+  }
+
+  async #release(holder: string, lease: Lease, reason: string): Promise<void> {
+    const held = heldBy(holder, lease);
+    const why = cutText(parseInput(reasonSchema, reason, "reason"));
+    await this.#store.settle(held, { kind: "released", reason: why }, this.#clock.epochMs());
+    const task = await this.#store.get(held.taskId);
+    if (task) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+  }
+
+  async #cancel(taskId: string, reason: string): Promise<void> {
+    const id = parseInput(taskIdSchema, taskId, "task id");
+    await this.#store.cancel(id, cutText(parseInput(reasonSchema, reason, "reason")), this.#clock.epochMs());
+    this.#watches.ended(id);
+  }
+}
+
+/** Every call starts here: nothing happens for a caller who has given up, and every failure is a rejection. */
+async function begin<T>(options: CallOptions | undefined, work: () => Promise<T>): Promise<T> {
+  throwIfAborted(options?.signal);
+  return work();
+}
+
+function heldBy(holder: string, lease: Lease): HeldLease {
+  return { ...parseInput(leaseSchema, lease, "lease"), holder };
+}

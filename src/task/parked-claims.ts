@@ -1,0 +1,117 @@
+/**
+ * Claims that wait for a task, in the order in which they came.
+ *
+ * A claim takes a {@link Spot} before it asks the store, so that a task which becomes ready while the store answers
+ * is not missed: the call for it is then waiting at the spot. Each call stands for a number of ready tasks and goes
+ * to the first spots that take their lane and have not been called yet, as many as the tasks can feed. A spot that
+ * does not use up its call (it got other tasks, gave up or failed) passes the rest on. Both rules together mean that
+ * no task waits while somebody waits for it, and that one task does not wake everybody.
+ */
+
+/** A claim that waits, or is about to. */
+export interface Spot {
+  readonly takes: (lane: string) => boolean;
+  /** How many tasks it takes at most. */
+  readonly limit: number;
+  call: Call | undefined;
+  ring: (() => void) | undefined;
+}
+
+/** News that tasks are ready. */
+export interface Call {
+  readonly lane: string;
+  /** How many of them are for the one called. */
+  readonly tasks: number;
+  /** Nobody knows how many there are: whoever finds one calls {@link SPREAD} others. */
+  readonly spreading: boolean;
+}
+
+/** Two others a time: all of n ready tasks are found in log n rounds, with at most as many calls in vain as tasks. */
+const SPREAD = 2;
+
+/** The waiting room. */
+export class ParkedClaims {
+  /** Insertion order is the order of arrival. */
+  readonly #spots = new Set<Spot>();
+
+  /** How many claims are waiting or about to. */
+  get size(): number {
+    return this.#spots.size;
+  }
+
+  /** Takes a place at the end. Must be followed by {@link leave}. */
+  enter(takes: (lane: string) => boolean, limit: number): Spot {
+    const spot: Spot = { takes, limit, call: undefined, ring: undefined };
+    this.#spots.add(spot);
+    return spot;
+  }
+
+  /** Gives up the place; a call that came meanwhile goes to others. */
+  leave(spot: Spot): void {
+    this.#spots.delete(spot);
+    if (spot.call) this.pass(spot.call);
+  }
+
+  /** Takes the call that waits at `spot`, before the store is asked: calls that come later are about later tasks. */
+  answer(spot: Spot): Call | undefined {
+    const { call } = spot;
+    spot.call = undefined;
+    return call;
+  }
+
+  /** Rings as soon as `spot` is called, at once if it has been. @returns the undo */
+  park(spot: Spot, ring: () => void): () => void {
+    if (spot.call) ring();
+    else spot.ring = ring;
+    return () => {
+      spot.ring = undefined;
+    };
+  }
+
+  /** Tells that exactly `tasks` more tasks are ready in `lane`. */
+  ready(lane: string, tasks: number): void {
+    this.#callSome(lane, tasks, false);
+  }
+
+  /** Tells that some tasks are ready in `lane`; nobody counted them. */
+  someReady(lane: string): void {
+    this.#callSome(lane, 1, true);
+  }
+
+  /** Hands a call on that its receiver could not act on. */
+  pass(call: Call): void {
+    this.#callSome(call.lane, call.tasks, call.spreading);
+  }
+
+  /**
+   * Tells how `spot` fared with a call, so that the tasks it left reach others.
+   *
+   * @param lanes - the lanes of the tasks it got; none means that nothing is left of what it takes
+   */
+  answered(spot: Spot, call: Call, lanes: readonly string[]): void {
+    if (lanes.length < spot.limit) return;
+    if (call.spreading) {
+      for (let i = 0; i < SPREAD; i++) this.someReady(call.lane);
+      return;
+    }
+    const left = call.tasks - lanes.filter((lane) => lane === call.lane).length;
+    if (left > 0) this.ready(call.lane, left);
+  }
+
+  /** Wakes everybody, for the end. */
+  wakeAll(): void {
+    for (const spot of this.#spots) spot.ring?.();
+  }
+
+  #callSome(lane: string, tasks: number, spreading: boolean): void {
+    let left = tasks;
+    for (const spot of this.#spots) {
+      if (left <= 0) return;
+      if (spot.call || !spot.takes(lane)) continue;
+      const share = Math.min(left, spot.limit);
+      spot.call = { lane, tasks: share, spreading };
+      left -= share;
+      spot.ring?.();
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/** The tools of a node, one file each. To add one: its file, and a line here. */
+import { listPeers } from "./peers/list-peers.ts";
+import { cacheGet } from "./taskqueue/cache-get.ts";
+import { cacheSet } from "./taskqueue/cache-set.ts";
+import { callTool } from "./taskqueue/call-tool.ts";
+import { cancelTask } from "./taskqueue/cancel-task.ts";
+import { claimNext } from "./taskqueue/claim-next.ts";
+import { completeTask } from "./taskqueue/complete-task.ts";
+import { getTask } from "./taskqueue/get-task.ts";
+import { heartbeat } from "./taskqueue/heartbeat.ts";
+import { listTasks } from "./taskqueue/list-tasks.ts";
+import { releaseTask } from "./taskqueue/release-task.ts";
+import { renewTask } from "./taskqueue/renew-task.ts";
+import { status } from "./taskqueue/status.ts";
+import { submitDockerGithub } from "./taskqueue/submit-docker-github.ts";
+import { submitDockerHub } from "./taskqueue/submit-docker-hub.ts";
+import { submit } from "./taskqueue/submit.ts";
+import { waitTask } from "./taskqueue/wait-task.ts";
+import type { Tool } from "./tool.ts";
+
+export {
+  DEFAULT_DEADLINE_MS,
+  defineTool,
+  type PeerSearch,
+  type Tool,
+  type ToolAnnotations,
+  type ToolCall,
+  type ToolContext,
+  type ToolDefinition,
+  type UnfencedOutcome,
+} from "./tool.ts";
+
+/** All tools of a node, in the order in which they are listed. */
+export const allTools: readonly Tool[] = [
+  status,
+  submit,
+  waitTask,
+  getTask,
+  listTasks,
+  cancelTask,
+  callTool,
+  listPeers,
+  claimNext,
+  renewTask,
+  completeTask,
+  releaseTask,
+  heartbeat,
+  cacheGet,
+  cacheSet,
+  submitDockerHub,
+  submitDockerGithub,
+];

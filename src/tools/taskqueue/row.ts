@@ -1,0 +1,154 @@
+/**
+ * Tasks as callers of the tools see them: the rows of the old system (contract.md 2.5) with our additions.
+ *
+ * Times are seconds since 1970 as floats. `result` holds the members of the handler's result and, as in the old
+ * system, `progress` and `logs` beside them, unless the handler returned members of these names.
+ */
+import * as z from "zod";
+import { type JsonObject, jsonObject } from "../../content/json.ts";
+import type { ClaimedTask } from "../../task/queue.ts";
+import { type Task, TASK_STATES, type TaskState, type TaskSummary } from "../../task/task.ts";
+
+/** One event of a task's history. */
+export interface EventRow {
+  readonly ts: number;
+  readonly event: string;
+  readonly worker_id?: string | undefined;
+  readonly lease_token?: number | undefined;
+  readonly detail?: string | undefined;
+}
+
+/** A row of the task table. */
+export interface TaskRow {
+  readonly task_id: string;
+  readonly task_type: string;
+  readonly model_name: string;
+  readonly payload: JsonObject | null;
+  readonly status: TaskState;
+  readonly assigned_worker: string | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly result: JsonObject | null;
+  readonly error: string | null;
+  readonly error_code: string | null;
+  readonly priority: number;
+  readonly attempt: number;
+  readonly max_attempts: number;
+  readonly dead_letter: boolean;
+  readonly not_before: number | null;
+  readonly lease_until: number | null;
+  readonly idempotency_key: string | null;
+  readonly history?: readonly EventRow[] | undefined;
+  readonly bodies_omitted?: boolean | undefined;
+}
+
+/** A row with the lease to act under. */
+export interface ClaimedRow extends TaskRow {
+  readonly lease_token: number;
+  readonly lease_until: number;
+}
+
+const eventShape = z.object({
+  ts: z.number().describe("When, in seconds since 1970"),
+  event: z.string(),
+  worker_id: z.string().optional(),
+  lease_token: z.int().optional(),
+  detail: z.string().optional(),
+});
+
+const rowShape = z.object({
+  task_id: z.string(),
+  task_type: z.string(),
+  model_name: z.string(),
+  payload: jsonObject.nullable().describe("Null only where a list left it out"),
+  status: z.enum(TASK_STATES),
+  assigned_worker: z.string().nullable().describe("The worker that has it, or had it last"),
+  created_at: z.number().describe("Seconds since 1970"),
+  updated_at: z.number().describe("Seconds since 1970"),
+  result: jsonObject.nullable().describe("The result, with progress and logs [{ts, stream, message}]"),
+  error: z.string().nullable().describe("Why it failed or was cancelled"),
+  error_code: z.string().nullable().describe("Stable code of the error, E_…"),
+  priority: z.int().describe("1 (last) to 10 (first)"),
+  attempt: z.int().describe("How many times it was begun"),
+  max_attempts: z.int(),
+  dead_letter: z.boolean().describe("True if it failed because its attempts were used up"),
+  not_before: z.number().nullable().describe("Not claimable before, in seconds since 1970"),
+  lease_until: z.number().nullable().describe("Until when the worker's lease holds, in seconds since 1970"),
+  idempotency_key: z.string().nullable(),
+  history: z.array(eventShape).optional().describe("What happened to it, oldest first"),
+  bodies_omitted: z
+    .boolean()
+    .optional()
+    .describe("True if payload and result were left out to keep the list small"),
+});
+
+/** Accepts a {@link TaskRow}. */
+export const taskRowSchema: z.ZodType<TaskRow> = rowShape;
+
+/** Accepts a {@link ClaimedRow}. */
+export const claimedRowSchema: z.ZodType<ClaimedRow> = rowShape.extend({
+  lease_token: z.int().describe("Pass it to complete, renew and release"),
+  lease_until: z.number().describe("Until when the lease holds, in seconds since 1970, by the queue's clock"),
+});
+
+const seconds = (ms: number): number => ms / 1000;
+const secondsOrNull = (ms: number | undefined): number | null => (ms === undefined ? null : ms / 1000);
+
+/** A whole task as a row. */
+export function taskRow(task: Task): TaskRow {
+  return {
+    ...summaryRow(task),
+    payload: task.payload,
+    result: resultOf(task),
+    history: task.history.map(eventOf),
+  };
+}
+
+/** A task as a row without its bodies. */
+export function bareRow(task: TaskSummary): TaskRow {
+  return { ...summaryRow(task), payload: null, result: null, bodies_omitted: true };
+}
+
+/** A claimed task as a row with its lease. */
+export function claimedRow({ task, lease, leaseUntilMs }: ClaimedTask): ClaimedRow {
+  return { ...taskRow(task), lease_token: lease.token, lease_until: seconds(leaseUntilMs) };
+}
+
+function summaryRow(task: TaskSummary): Omit<TaskRow, "payload" | "result"> {
+  return {
+    task_id: task.id,
+    task_type: task.type,
+    model_name: task.modelName,
+    status: task.state,
+    assigned_worker: task.workerId ?? null,
+    created_at: seconds(task.createdAtMs),
+    updated_at: seconds(task.updatedAtMs),
+    error: task.error?.message ?? null,
+    error_code: task.error?.code ?? null,
+    priority: task.priority,
+    attempt: task.attempt,
+    max_attempts: task.maxAttempts,
+    dead_letter: task.deadLetter,
+    not_before: secondsOrNull(task.notBeforeMs),
+    lease_until: secondsOrNull(task.leaseUntilMs),
+    idempotency_key: task.idempotencyKey ?? null,
+  };
+}
+
+/** Null until something was written, as in the old system. */
+function resultOf({ result, progress, logs }: Task): JsonObject | null {
+  const lines = logs.map(({ atMs, stream, message }) => ({ ts: seconds(atMs), stream, message }));
+  const notes = { ...(progress && { progress }), ...(lines.length > 0 && { logs: lines }) };
+  const whole = { ...notes, ...result };
+  return result === undefined && Object.keys(whole).length === 0 ? null : whole;
+}
+
+function eventOf(event: Task["history"][number]): EventRow {
+  return {
+    ts: seconds(event.atMs),
+    event: event.kind,
+    ...(event.workerId !== undefined && { worker_id: event.workerId }),
+    ...(event.token !== undefined && { lease_token: event.token }),
+    ...(event.detail !== undefined && { detail: event.detail }),
+  };
+}

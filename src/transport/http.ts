@@ -1,0 +1,184 @@
+/** The server's side of MCP over Streamable HTTP, on loopback: both eras on one URL. */
+import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { isIPv4 } from "node:net";
+import type { Transport } from "@modelcontextprotocol/server";
+import type { Clock } from "../clock.ts";
+import { ConfigError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Nursery } from "../nursery/index.ts";
+import { sendJson } from "./http/answer.ts";
+import { HttpChannel } from "./http/channel.ts";
+import { createEndpoint, type Endpoint } from "./http/endpoint.ts";
+import type { SchemaLookup } from "./http/headers.ts";
+import { DEFAULT_MAX_SESSIONS, Sessions } from "./http/sessions.ts";
+
+export { KEEP_ALIVE_MS } from "./http/channel.ts";
+export { MAX_HTTP_BODY_BYTES } from "./http/body.ts";
+export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
+
+/** Where MCP is mounted if the caller names nothing. */
+export const DEFAULT_MCP_PATH = "/mcp";
+/** How long running requests may take to end when the server closes. */
+export const HTTP_DRAIN_MS = 5000;
+/** How long a client may take to send its request: the largest body in this time is a slow line, not a stalled one. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** What {@link startHttp} needs. */
+export interface HttpOptions {
+  /** Loopback address or `localhost`. */
+  readonly host: string;
+  /** 0 means any free port. */
+  readonly port: number;
+  /** Default {@link DEFAULT_MCP_PATH}. */
+  readonly path?: string | undefined;
+  /** Owns the requests. */
+  readonly nursery: Nursery;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Connects a server to the channel that carries all requests of the stateless era. */
+  attachModern(transport: Transport): Promise<void>;
+  /** Connects a server to the session that it is given. */
+  attachLegacy(transport: Transport): Promise<void>;
+  /** Looks up the input schema of a tool, for arguments that travel in headers too. Default: no tool has any. */
+  readonly inputSchemaOf?: SchemaLookup | undefined;
+  /** Default {@link DEFAULT_MAX_SESSIONS}. */
+  readonly maxSessions?: number | undefined;
+}
+
+/** A server that listens. */
+export interface HttpServer {
+  /** Where MCP is, e.g. `http://127.0.0.1:9000/mcp`. */
+  readonly url: string;
+  /** Takes no more requests, lets the running ones end for up to {@link HTTP_DRAIN_MS}, and ends the rest. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens for MCP over HTTP. Resolves when it does.
+ *
+ * @throws {@link ConfigError} if the host is not loopback, or the port cannot be had
+ */
+export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  const {
+    host,
+    port,
+    path = DEFAULT_MCP_PATH,
+    clock,
+    logger,
+    maxSessions: max = DEFAULT_MAX_SESSIONS,
+  } = options;
+  requireLoopback(host);
+  const channel = new HttpChannel(clock);
+  const sessions = new Sessions({
+    clock,
+    logger,
+    max,
+    attach: (transport) => options.attachLegacy(transport),
+  });
+  const open = new OpenResponses();
+  const endpoint = createEndpoint({
+    path,
+    host,
+    channel,
+    sessions,
+    inputSchemaOf: options.inputSchemaOf ?? (() => undefined),
+    onStream: (response) => open.delete(response),
+  });
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, handler(endpoint, open, options));
+  await listen(server, host, port);
+  await options.attachModern(channel);
+  const close = async (): Promise<void> => {
+    const closed = once(server, "close");
+    server.close();
+    await open.drained(clock);
+    await Promise.all([channel.close(), sessions.close()]);
+    server.closeAllConnections();
+    await closed;
+  };
+  let closing: Promise<void> | undefined;
+  return { url: urlOf(server, host, path), close: () => (closing ??= close()) };
+}
+
+type Handler = (request: ServerResponse["req"], response: ServerResponse) => void;
+
+/** Lets requests into the nursery. A defect in answering one is logged, answered with 500, and stays its own. */
+function handler(endpoint: Endpoint, open: OpenResponses, { nursery, logger }: HttpOptions): Handler {
+  return (request, response) => {
+    open.add(response);
+    nursery
+      .run(() => endpoint(request, response), {}, "http request")
+      .catch((error: unknown) => {
+        logger.error({ err: error, method: request.method }, "an HTTP request could not be answered");
+        sendJson(response, 500, { error: "internal error" });
+        // Half an answer is completed by nobody.
+        if (!response.writableEnded) response.destroy();
+      });
+  };
+}
+
+/** Responses that have not ended, but for streams that stay open by nature. */
+class OpenResponses {
+  readonly #responses = new Set<ServerResponse>();
+  #onEmpty: (() => void) | undefined;
+
+  add(response: ServerResponse): void {
+    this.#responses.add(response);
+    response.once("close", () => this.delete(response));
+  }
+
+  delete(response: ServerResponse): void {
+    this.#responses.delete(response);
+    if (this.#responses.size === 0) this.#onEmpty?.();
+  }
+
+  /** Resolves when all have ended or {@link HTTP_DRAIN_MS} are over. */
+  drained(clock: Clock): Promise<void> {
+    if (this.#responses.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = clock.schedule(resolve, HTTP_DRAIN_MS);
+      this.#onEmpty = () => {
+        stop();
+        resolve();
+      };
+    });
+  }
+}
+
+/** There is no authentication on this wire: whoever reaches it is the owner. So nobody else may reach it. */
+function requireLoopback(host: string): void {
+  const loopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+  if (loopback) return;
+  throw new ConfigError(`HTTP host '${host}'`, "configuration", "must be localhost, ::1 or in 127.0.0.0/8", {
+    hint: "callers over HTTP are not authenticated; reach this node from other machines over libp2p",
+  });
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    const listening = once(server, "listening");
+    server.listen({ host, port, exclusive: true });
+    await listening;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    const hint = "stop the other process, or choose another port; port 0 takes any free one";
+    if (code === "EADDRINUSE") {
+      throw new ConfigError(`HTTP port ${port}`, "configuration", `is already in use on ${host}`, {
+        cause,
+        hint,
+      });
+    }
+    throw new ConfigError(
+      `HTTP address ${host}:${port}`,
+      "configuration",
+      `cannot be used: ${String(code)}`,
+      { cause },
+    );
+  }
+}
+
+function urlOf(server: Server, host: string, path: string): string {
+  const address = server.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}${path}`;
+}

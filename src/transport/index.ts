@@ -1,0 +1,17 @@
+/** Ways to carry MCP, one file each. To add one: its file, and a line here. */
+export {
+  DEFAULT_MAX_SESSIONS,
+  DEFAULT_MCP_PATH,
+  HTTP_DRAIN_MS,
+  type HttpOptions,
+  type HttpServer,
+  MAX_HTTP_BODY_BYTES,
+  startHttp,
+} from "./http.ts";
+export { memoryPair } from "./memory.ts";
+export { MAX_LINE_BYTES, type StdioOptions, stdioTransport } from "./stdio.ts";
+export { type ChildTransport, type ChildTransportOptions, childTransport } from "./child.ts";
+export { type ChildRegistry, openChildRegistry, reapOrphans } from "./child-registry.ts";
+export { parseCommandLine } from "./command-line.ts";
+export { httpClientTransport } from "./http-client.ts";
+export { p2pTransport } from "./p2p.ts";

@@ -1,0 +1,12 @@
+/** Workers: claim, run, renew, deliver. */
+export {
+  type CallTool,
+  createHandlers,
+  type Handler,
+  type HandlerContext,
+  type HandlerNeeds,
+  type ToolCallContext,
+  type ToolOutcome,
+} from "./handlers/index.ts";
+export type { QueueSource, SourceStats } from "./source.ts";
+export { startWorker, type Worker, type WorkerOptions, type WorkerStats } from "./worker.ts";

@@ -1,0 +1,26 @@
+/** What a failed call to a queue means for the worker. */
+import { errorFacts, McpError } from "../errors.ts";
+import type { Failure } from "../task/queue.ts";
+
+/** `lost`: the task is not ours any more. `refused`: the queue will never take this. `passing`: try again later. */
+export type QueueVerdict = "lost" | "refused" | "passing";
+
+const LOST: ReadonlySet<string> = new Set(["E_LEASE_LOST", "E_TASK_NOT_FOUND", "E_TASK_FINISHED"]);
+
+/** What to do after a queue rejected a call. */
+export function verdictOf(error: unknown): QueueVerdict {
+  const { code, failureClass } = errorFacts(error);
+  if (LOST.has(code)) return "lost";
+  return failureClass === "invalid" ? "refused" : "passing";
+}
+
+/** Failures that the same worker, or another one, may not run into again. */
+const PERMANENT: ReadonlySet<string> = new Set(["invalid", "denied", "not-found"]);
+
+/** What a handler's error means for its task. Only the caller's own mistakes are for good. */
+export function failureOf(error: unknown): Failure {
+  const { code, failureClass, message } = errorFacts(error);
+  // A tool that is missing now may be mounted elsewhere, or again.
+  const permanent = error instanceof McpError && PERMANENT.has(failureClass) && code !== "E_TOOL_NOT_FOUND";
+  return { error: { code, message, failureClass }, retry: !permanent };
+}

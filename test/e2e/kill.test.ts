@@ -1,0 +1,103 @@
+/**
+ * Kills a node again and again while clients submit and work, and then counts.
+ *
+ * MCPP_KILL_CYCLES sets how many kills; 50 by default, which takes about a minute and a half.
+ */
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { type Client, connect } from "../../src/index.ts";
+import { type NodeProcess, startNode, temporaryFolder } from "../support/node-process.ts";
+
+const CYCLES = Number(process.env["MCPP_KILL_CYCLES"] ?? 50);
+const SUBMITTERS = 4;
+const WORKERS = 3;
+/** A node lives this long under load before it is killed, at random. */
+const LIFE_MS = { least: 20, most: 400 };
+const SEED = 20260101;
+
+/** What clients know for certain, because they were told. */
+interface Ledger {
+  readonly submitted: Set<string>;
+  /** The token under which the completion of a task was accepted, each time one was. */
+  readonly accepted: Map<string, number[]>;
+}
+
+/** Lehmer's generator: the same kills every time. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+}
+
+/** Repeats `step` until the connection breaks, which is how each client notices the kill. */
+async function untilBroken(step: () => Promise<void>): Promise<void> {
+  try {
+    for (;;) await step();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    assert.match(error.name, /^(ConnectionLostError|UnreachableError|CancelledError|DeadlineError)$/, String(error));
+  }
+}
+
+async function submitSome(client: Client, ledger: Ledger): Promise<void> {
+  const answer = await client.call("p2p_taskqueue_submit", { task_type: "count", model_name: "", payload: {} });
+  ledger.submitted.add(String(answer["task_id"]));
+}
+
+async function workSome(client: Client, ledger: Ledger, workerId: string): Promise<void> {
+  const types = { worker_id: workerId, supported_task_types: ["count"], lease_s: 1, wait_s: 0.2 };
+  const { task } = await client.call("p2p_taskqueue_claim_next", types);
+  if (typeof task !== "object" || task === null || !("task_id" in task) || !("lease_token" in task)) return;
+  const { task_id: taskId, lease_token: token } = task;
+  const done = await client.callTool("p2p_taskqueue_complete_task", { task_id: taskId, lease_token: token, result: { token } });
+  if (done.isError === true) return;
+  const tokens = ledger.accepted.get(String(taskId)) ?? [];
+  ledger.accepted.set(String(taskId), [...tokens, Number(token)]);
+}
+
+async function oneLife(node: NodeProcess, ledger: Ledger, lifeMs: number): Promise<void> {
+  const options = { retries: 0, timeoutMs: 10_000 };
+  const clients = await Promise.all(Array.from({ length: SUBMITTERS + WORKERS }, () => connect(node.mcp, options)));
+  const loads = clients.map((client, i) =>
+    untilBroken(() => (i < SUBMITTERS ? submitSome(client, ledger) : workSome(client, ledger, `w${i}`))),
+  );
+  await new Promise((resolve) => setTimeout(resolve, lifeMs));
+  await node.kill();
+  await Promise.all(loads);
+  await Promise.all(clients.map((client) => client.close()));
+}
+
+describe(`a node killed ${CYCLES} times under load`, () => {
+  const folder = temporaryFolder();
+  let node: NodeProcess | undefined;
+  after(async () => {
+    await node?.kill();
+    folder[Symbol.dispose]();
+  });
+
+  it("opens its database each time, loses no acknowledged task, and accepts no result twice", async () => {
+    const next = random(SEED);
+    const ledger: Ledger = { submitted: new Set(), accepted: new Map() };
+    for (let cycle = 0; cycle < CYCLES; cycle++) {
+      node = await startNode(folder.path, ["--workers", "0", "--no-p2p"]);
+      await oneLife(node, ledger, LIFE_MS.least + next() * (LIFE_MS.most - LIFE_MS.least));
+    }
+    node = await startNode(folder.path, ["--workers", "0", "--no-p2p"]);
+    await using client = await connect(node.mcp);
+    assert.ok(ledger.submitted.size > CYCLES, `only ${ledger.submitted.size} tasks were acknowledged`);
+    assert.ok(ledger.accepted.size > CYCLES, `only ${ledger.accepted.size} results were accepted`);
+    const lost: string[] = [];
+    const undone: string[] = [];
+    for (const taskId of ledger.submitted) {
+      const { task } = await client.call("p2p_taskqueue_get_task", { task_id: taskId });
+      if (task === null) lost.push(taskId);
+      const tokens = ledger.accepted.get(taskId);
+      const completed = typeof task === "object" && task !== null && "status" in task && task.status === "completed";
+      if (tokens !== undefined && !completed) undone.push(taskId);
+    }
+    assert.deepEqual(lost, []);
+    assert.deepEqual(undone, []);
+    const twice = [...ledger.accepted].filter(([, tokens]) => tokens.length > 1);
+    assert.deepEqual(twice, []);
+    assert.equal(await node.stop(), 0);
+  });
+});
