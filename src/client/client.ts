@@ -9,7 +9,14 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { JsonObject } from "../content/json.ts";
 import { CancelledError, DeadlineError, McpError } from "../errors.ts";
 import { type Logger, silentLogger } from "../logger.ts";
-import { abandonOnCancel, isCancelled, type Nursery, openHost, rethrowIfCancelled, shield } from "../nursery/index.ts";
+import {
+  abandonOnCancel,
+  isCancelled,
+  type Nursery,
+  openHost,
+  rethrowIfCancelled,
+  shield,
+} from "../nursery/index.ts";
 import { Attempts } from "./attempts.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { structuredOf, toolFailure } from "./failure.ts";
@@ -100,7 +107,9 @@ class ReconnectingClient implements Client {
   /** The connection for new calls, or its making. */
   #current: Promise<Connection> | undefined;
   #latest: Connection | undefined;
-  /** Connections with calls under way. */
+  /** All that are not closed: the current one, and those it replaced while they had calls under way. */
+  readonly #open = new Set<Connection>();
+  /** How many calls each has under way. */
   readonly #inUse = new Map<Connection, number>();
   #harmless: ReadonlySet<string> | undefined;
   #closed: Promise<void> | undefined;
@@ -133,15 +142,26 @@ class ReconnectingClient implements Client {
   }
 
   async connect(signal: AbortSignal | undefined): Promise<void> {
-    await this.#run("connecting", { signal }, async () => undefined, () => true);
+    await this.#run(
+      "connecting",
+      { signal },
+      async () => undefined,
+      () => true,
+    );
   }
 
   listTools(options: ToolCallOptions = {}): Promise<readonly ToolInfo[]> {
-    return this.#run("tools/list", options, (connection) => this.#list(connection), () => true);
+    return this.#run(
+      "tools/list",
+      options,
+      (connection) => this.#list(connection),
+      () => true,
+    );
   }
 
   callTool(name: string, args: JsonObject = {}, options: CallToolOptions = {}): Promise<ToolResult> {
-    const send = (connection: Connection): Promise<ToolResult> => connection.callTool(name, args, options.onProgress);
+    const send = (connection: Connection): Promise<ToolResult> =>
+      connection.callTool(name, args, options.onProgress);
     return this.#run(`'${name}'`, options, send, () => options.idempotent ?? this.#isHarmless(name));
   }
 
@@ -162,9 +182,9 @@ class ReconnectingClient implements Client {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    const [current] = await Promise.allSettled([this.#current]);
+    await Promise.allSettled([this.#current]);
     this.#current = undefined;
-    if (current.status === "fulfilled") await current.value?.close();
+    await Promise.all([...this.#open].map((connection) => this.#discard(connection)));
     await this.#closeHost();
   }
 
@@ -188,7 +208,10 @@ class ReconnectingClient implements Client {
       if (this.closed) throw new CancelledError(`the client of ${this.target} is closed`, { cause: error });
       if (isCancelled(error)) throw new CancelledError(`${what} was cancelled`, { cause: error });
       if (!(error instanceof Error && error.name === "TimeoutError")) throw error;
-      throw request.failure ?? new DeadlineError(`${this.target}: ${what} was not done within ${timeoutMs} ms`, { cause: error });
+      throw (
+        request.failure ??
+        new DeadlineError(`${this.target}: ${what} was not done within ${timeoutMs} ms`, { cause: error })
+      );
     }
   }
 
@@ -198,7 +221,8 @@ class ReconnectingClient implements Client {
     try {
       return await send(connection);
     } catch (error) {
-      const broken = error instanceof McpError && (error.code === "E_UNREACHABLE" || error.code === "E_CONNECTION_LOST");
+      const broken =
+        error instanceof McpError && (error.code === "E_UNREACHABLE" || error.code === "E_CONNECTION_LOST");
       if (broken && this.#latest === connection) this.#current = undefined;
       throw error;
     } finally {
@@ -209,7 +233,7 @@ class ReconnectingClient implements Client {
   /** The connection for new calls. Calls that come while it is being made wait for the same one. */
   async #connection(): Promise<Connection> {
     if (this.#latest?.lost) this.#current = undefined;
-    this.#current ??= this.#open();
+    this.#current ??= this.#connectAnew();
     const pending = this.#current;
     try {
       return await abandonOnCancel(pending);
@@ -220,15 +244,31 @@ class ReconnectingClient implements Client {
     }
   }
 
-  #open(): Promise<Connection> {
-    const { openTransport, name = "mcplusplus", version = "0.1.0", timeoutMs = DEFAULT_CALL_TIMEOUT_MS } = this.#options;
+  #connectAnew(): Promise<Connection> {
+    const {
+      openTransport,
+      name = "mcplusplus",
+      version = "0.1.0",
+      timeoutMs = DEFAULT_CALL_TIMEOUT_MS,
+    } = this.#options;
     const clientInfo = { name, version };
     const connecting = async (): Promise<Connection> => {
       this.#harmless = undefined;
-      this.#latest = await openConnection({ openTransport, clientInfo, target: this.target, logger: this.#logger });
-      return this.#latest;
+      const connection = await openConnection({
+        openTransport,
+        clientInfo,
+        target: this.target,
+        logger: this.#logger,
+      });
+      this.#open.add(connection);
+      this.#latest = connection;
+      return connection;
     };
-    const opened = this.#nursery.run(connecting, { timeoutMs, signal: this.#closing.signal }, `connecting to ${this.target}`);
+    const opened = this.#nursery.run(
+      connecting,
+      { timeoutMs, signal: this.#closing.signal },
+      `connecting to ${this.target}`,
+    );
     // Whoever waits for it learns of its failure; if nobody waits any more, nobody needs to.
     opened.catch(() => undefined);
     return opened;
@@ -243,10 +283,12 @@ class ReconnectingClient implements Client {
     }
     this.#inUse.delete(connection);
     const replaced = this.#latest !== connection || this.#current === undefined;
-    if (replaced && !this.closed) this.#nursery.startSoon(() => shield(CLOSE_LIMIT_MS, () => this.#discard(connection)), "discard");
+    if (replaced && !this.closed)
+      this.#nursery.startSoon(() => shield(CLOSE_LIMIT_MS, () => this.#discard(connection)), "discard");
   }
 
   async #discard(connection: Connection): Promise<void> {
+    this.#open.delete(connection);
     try {
       await connection.close();
     } catch (error) {
@@ -257,7 +299,9 @@ class ReconnectingClient implements Client {
 
   async #list(connection: Connection): Promise<readonly ToolInfo[]> {
     const tools = await connection.listTools();
-    const harmless = tools.filter(({ annotations }) => annotations?.readOnlyHint === true || annotations?.idempotentHint === true);
+    const harmless = tools.filter(
+      ({ annotations }) => annotations?.readOnlyHint === true || annotations?.idempotentHint === true,
+    );
     this.#harmless = new Set(harmless.map((tool) => tool.name));
     return tools;
   }

@@ -81,7 +81,8 @@ async function attempt(options: ConnectionOptions, mode: "auto" | "legacy"): Pro
     // Before the SDK's: it passes trouble on, but not while it asks for the era.
     transport.onerror = (error) => (trouble = error.message);
     const sdk = new SdkClient(options.clientInfo, sdkOptions(options, mode));
-    sdk.onerror = (error) => options.logger.debug({ target, reason: error.message }, "trouble on a connection");
+    sdk.onerror = (error) =>
+      options.logger.debug({ target, reason: error.message }, "trouble on a connection");
     const connection = new SdkConnection(sdk, transport, options);
     await abandonOnCancel(sdk.connect(transport, { timeout: NO_SDK_TIMEOUT_MS }));
     return { ok: true, connection };
@@ -89,7 +90,8 @@ async function attempt(options: ConnectionOptions, mode: "auto" | "legacy"): Pro
     await shield(CLOSE_LIMIT_MS, async () => transport?.close());
     rethrowIfCancelled(error);
     const isProcess = transport !== undefined && "pid" in transport;
-    const diedOfProbe = isProcess && error instanceof SdkError && error.code === SdkErrorCode.EraNegotiationFailed;
+    const diedOfProbe =
+      isProcess && error instanceof SdkError && error.code === SdkErrorCode.EraNegotiationFailed;
     return { ok: false, failure: notConnected(failureOf(error, { target }), target, trouble), diedOfProbe };
   }
 }
@@ -98,14 +100,24 @@ async function attempt(options: ConnectionOptions, mode: "auto" | "legacy"): Pro
 function notConnected(failure: McpError, target: string, trouble: string | undefined): McpError {
   if (failure.code !== "E_CONNECTION_LOST" && failure.code !== "E_UNREACHABLE") return failure;
   const why = trouble ?? failure.message;
-  return new UnreachableError(why.includes(target) ? why : `${target} cannot be reached: ${why}`, { cause: failure });
+  return new UnreachableError(why.includes(target) ? why : `${target} cannot be reached: ${why}`, {
+    cause: failure,
+  });
 }
 
 function sdkOptions({ onToolsChanged }: ConnectionOptions, mode: "auto" | "legacy"): ClientOptions {
   return {
     versionNegotiation: { mode, probe: { timeoutMs: PROBE_TIMEOUT_MS } },
     ...(onToolsChanged
-      ? { listChanged: { tools: { autoRefresh: false, debounceMs: LIST_CHANGED_DEBOUNCE_MS, onChanged: () => onToolsChanged() } } }
+      ? {
+          listChanged: {
+            tools: {
+              autoRefresh: false,
+              debounceMs: LIST_CHANGED_DEBOUNCE_MS,
+              onChanged: () => onToolsChanged(),
+            },
+          },
+        }
       : {}),
   };
 }
@@ -142,15 +154,20 @@ class SdkConnection implements Connection {
 
   async listTools(): Promise<readonly ToolInfo[]> {
     const options = { timeout: NO_SDK_TIMEOUT_MS, cacheMode: "refresh" } as const;
-    const { tools } = await this.#ask(undefined, (signal) => this.#sdk.listTools(undefined, { ...options, signal }));
+    const { tools } = await this.#ask(undefined, (signal) =>
+      this.#sdk.listTools(undefined, { ...options, signal }),
+    );
     return tools;
   }
 
   callTool(name: string, args: JsonObject, onProgress?: ProgressListener): Promise<ToolResult> {
-    const onprogress = ({ progress, total, message }: Progress): void => onProgress?.(progress, total, message);
+    const onprogress = ({ progress, total, message }: Progress): void =>
+      onProgress?.(progress, total, message);
     // Asking for progress costs a notification each, so only if somebody listens.
     const options = { timeout: NO_SDK_TIMEOUT_MS, ...(onProgress ? { onprogress } : {}) };
-    return this.#ask(name, (signal) => this.#sdk.callTool({ name, arguments: { ...args } }, { ...options, signal }));
+    return this.#ask(name, (signal) =>
+      this.#sdk.callTool({ name, arguments: { ...args } }, { ...options, signal }),
+    );
   }
 
   close(): Promise<void> {

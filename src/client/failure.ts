@@ -1,5 +1,10 @@
 /** Errors of the SDK and of servers, as errors of ours. */
-import { ProtocolError as JsonRpcError, SdkError, SdkErrorCode, SdkHttpError } from "@modelcontextprotocol/client";
+import {
+  ProtocolError as JsonRpcError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+} from "@modelcontextprotocol/client";
 import * as z from "zod";
 import { isJsonObject } from "../content/json.ts";
 import {
@@ -66,9 +71,12 @@ export function failureOf(error: unknown, asked: Asked): McpError {
   if (error instanceof SdkHttpError) return httpFailure(error, target);
   if (error instanceof JsonRpcError) return rpcFailure(error, asked);
   if (error instanceof SdkError) {
-    if (error.code === SdkErrorCode.RequestTimeout) return new DeadlineError(`${target} did not answer in time`, cause);
-    if (NOT_SENT.has(error.code)) return new UnreachableError(`${target} cannot be reached: ${message}`, cause);
-    if (error.code === SdkErrorCode.ConnectionClosed) return new ConnectionLostError(`the connection to ${target} broke`, cause);
+    if (error.code === SdkErrorCode.RequestTimeout)
+      return new DeadlineError(`${target} did not answer in time`, cause);
+    if (NOT_SENT.has(error.code))
+      return new UnreachableError(`${target} cannot be reached: ${message}`, cause);
+    if (error.code === SdkErrorCode.ConnectionClosed)
+      return new ConnectionLostError(`the connection to ${target} broke`, cause);
     return new ProtocolError(`${target}: ${message}`, cause);
   }
   // The SDK's own word for "there is no transport".
@@ -92,9 +100,18 @@ function httpFailure(error: SdkHttpError, target: string): McpError {
   const cause = { cause: error };
   const said = `${target} answered HTTP ${error.status}`;
   // The session is gone, or the endpoint: either way the request was not looked at (MCP, session management).
-  if (error.status === 404) return new UnreachableError(`${said}: the session has ended, or there is no MCP endpoint`, cause);
+  if (error.status === 404)
+    return new UnreachableError(`${said}: the session has ended, or there is no MCP endpoint`, cause);
   if (error.status === 401 || error.status === 403) {
-    return new RemoteError({ code: "E_DENIED", failureClass: "denied", message: said, hint: "pass the token that the server expects" }, cause);
+    return new RemoteError(
+      {
+        code: "E_DENIED",
+        failureClass: "denied",
+        message: said,
+        hint: "pass the token that the server expects",
+      },
+      cause,
+    );
   }
   if (error.status >= 500) return new ConnectionLostError(said, cause);
   return new ProtocolError(`${said}: ${error.message}`, cause);
@@ -105,9 +122,15 @@ function rpcFailure(error: JsonRpcError, { target, tool }: Asked): McpError {
   const facts = factsSchema.safeParse(error.data);
   if (facts.success) return remoteError(facts.data, error.message, cause);
   if (error.code === METHOD_NOT_FOUND) return new MethodNotFoundError(error.message);
-  if (error.code !== INVALID_PARAMS) return new RemoteError({ code: "E_INTERNAL", failureClass: "internal", message: `${target}: ${error.message}` }, cause);
+  if (error.code !== INVALID_PARAMS)
+    return new RemoteError(
+      { code: "E_INTERNAL", failureClass: "internal", message: `${target}: ${error.message}` },
+      cause,
+    );
   const unknownTool = tool !== undefined && /unknown tool|tool .*not found/i.test(error.message);
-  return unknownTool ? new ToolNotFoundError(tool, cause) : new InvalidInputError(`${target}: ${error.message}`, cause);
+  return unknownTool
+    ? new ToolNotFoundError(tool, cause)
+    : new InvalidInputError(`${target}: ${error.message}`, cause);
 }
 
 const factsSchema = z.object({
@@ -117,9 +140,16 @@ const factsSchema = z.object({
   hint: z.string().optional(),
 });
 
-function remoteError(facts: z.infer<typeof factsSchema>, message: string, options?: ErrorOptions): RemoteError {
+function remoteError(
+  facts: z.infer<typeof factsSchema>,
+  message: string,
+  options?: ErrorOptions,
+): RemoteError {
   const { error_code: code, error, hint } = facts;
-  return new RemoteError({ code, failureClass: CLASS_OF_CODE[code] ?? "internal", message: error ?? message, hint }, options);
+  return new RemoteError(
+    { code, failureClass: CLASS_OF_CODE[code] ?? "internal", message: error ?? message, hint },
+    options,
+  );
 }
 
 /**

@@ -7,5 +7,18 @@ export {
   DEFAULT_RETRIES,
   openClient,
 } from "./client.ts";
-export { type Mount, type MountedTool, type Mounts, type MountsOptions, type MountStatus, openMounts } from "./mounts.ts";
-export { type ProgressListener, textOf, type ToolCallOptions, type ToolInfo, type ToolResult } from "./tool.ts";
+export {
+  type Mount,
+  type MountedTool,
+  type Mounts,
+  type MountsOptions,
+  type MountStatus,
+  openMounts,
+} from "./mounts.ts";
+export {
+  type ProgressListener,
+  textOf,
+  type ToolCallOptions,
+  type ToolInfo,
+  type ToolResult,
+} from "./tool.ts";

@@ -4,7 +4,15 @@ import type { Clock } from "../clock.ts";
 import type { JsonObject } from "../content/json.ts";
 import { DeadlineError, errorFacts, type McpError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { cancelScope, type CancelScope, failAfter, rethrowIfCancelled, shield, sleep, suspend } from "../nursery/index.ts";
+import {
+  cancelScope,
+  type CancelScope,
+  failAfter,
+  rethrowIfCancelled,
+  shield,
+  sleep,
+  suspend,
+} from "../nursery/index.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { failureOf } from "./failure.ts";
 import type { ProgressListener, ToolInfo, ToolResult } from "./tool.ts";
@@ -86,9 +94,12 @@ export class MountedServer {
   /** Why no tool of it can be called now. */
   unreachable(): McpError {
     const why = this.#error === undefined ? "" : `: ${this.#error}`;
-    return new UnreachableError(`the mounted server '${this.mount.name}' (${this.mount.target}) is ${this.#state}${why}`, {
-      hint: "it is started again by itself; see its state with `mcpp status`",
-    });
+    return new UnreachableError(
+      `the mounted server '${this.mount.name}' (${this.mount.target}) is ${this.#state}${why}`,
+      {
+        hint: "it is started again by itself; see its state with `mcpp status`",
+      },
+    );
   }
 
   /** Keeps the server up until the enclosing scope is cancelled, and then ends it. */
@@ -114,12 +125,15 @@ export class MountedServer {
     try {
       await failAfter(START_TIMEOUT_MS, () => this.#connect());
       this.#become("up", undefined);
-      while ((await this.#nextEvent()) === "tools-changed") await failAfter(START_TIMEOUT_MS, () => this.#list());
+      while ((await this.#nextEvent()) === "tools-changed")
+        await failAfter(START_TIMEOUT_MS, () => this.#list());
       this.#become("down", "it ended");
     } catch (error) {
       rethrowIfCancelled(error);
       const isTimeout = error instanceof Error && error.name === "TimeoutError";
-      const failure = isTimeout ? new DeadlineError(`not ready within ${START_TIMEOUT_MS} ms`) : failureOf(error, this.mount);
+      const failure = isTimeout
+        ? new DeadlineError(`not ready within ${START_TIMEOUT_MS} ms`)
+        : failureOf(error, this.mount);
       this.#become("down", failure.message);
     } finally {
       const connection = this.#connection;
@@ -181,7 +195,10 @@ export class MountedServer {
     try {
       await connection.close();
     } catch (error) {
-      this.#context.logger.warn({ mount: this.mount.name, reason: errorFacts(error).message }, "a mounted server could not be ended");
+      this.#context.logger.warn(
+        { mount: this.mount.name, reason: errorFacts(error).message },
+        "a mounted server could not be ended",
+      );
     }
   }
 }

@@ -20,6 +20,9 @@ export function mountedName(mount: string, tool: string): string {
   // The first "__" must be the one between the two.
   const ambiguous = mount.includes("__") || mount.endsWith("_");
   if (ACCEPTED.test(plain) && !ambiguous) return plain;
-  const digest = createHash("sha256").update(JSON.stringify([mount, tool])).digest("hex").slice(0, DIGEST_CHARS);
+  const digest = createHash("sha256")
+    .update(JSON.stringify([mount, tool]))
+    .digest("hex")
+    .slice(0, DIGEST_CHARS);
   return `${plain.replaceAll(NOT_ACCEPTED, "_").slice(0, MAX_NAME_CHARS - DIGEST_CHARS - 1)}_${digest}`;
 }

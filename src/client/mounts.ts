@@ -80,7 +80,9 @@ class SupervisedMounts implements Mounts {
     const { mounts, clock, logger, openTransport, random = Math.random } = options;
     const changed = (): void => this.#changed();
     this.#options = options;
-    this.#servers = mounts.map((mount) => new MountedServer(mount, { openTransport, clock, logger, random, changed }));
+    this.#servers = mounts.map(
+      (mount) => new MountedServer(mount, { openTransport, clock, logger, random, changed }),
+    );
     this.#lives = this.#servers.map((server) => this.#start(server));
     if (mounts.length === 0) this.#ready.resolve();
   }
@@ -111,7 +113,8 @@ class SupervisedMounts implements Mounts {
   async ready(signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) throw new CancelledError("the wait was given up", { cause: signal.reason });
     const gaveUp = Promise.withResolvers<void>();
-    const onAbort = (): void => gaveUp.reject(new CancelledError("the wait was given up", { cause: signal?.reason }));
+    const onAbort = (): void =>
+      gaveUp.reject(new CancelledError("the wait was given up", { cause: signal?.reason }));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       await Promise.race([this.#ready.promise, gaveUp.promise]);
@@ -171,8 +174,14 @@ class SupervisedMounts implements Mounts {
     const byName = new Map<string, MountedTool>();
     for (const info of server.tools) {
       const name = mountedName(mount, info.name);
-      if (name !== `${mount}__${info.name}`) this.#warnOnce(name, { mount, tool: info.name, name }, "a mounted tool was given another name");
-      if (byName.has(name)) this.#warnOnce(`twice ${name}`, { mount, tool: info.name }, "a mounted server lists a tool twice; the first is used");
+      if (name !== `${mount}__${info.name}`)
+        this.#warnOnce(name, { mount, tool: info.name, name }, "a mounted tool was given another name");
+      if (byName.has(name))
+        this.#warnOnce(
+          `twice ${name}`,
+          { mount, tool: info.name },
+          "a mounted server lists a tool twice; the first is used",
+        );
       else byName.set(name, { ...info, name, originalName: info.name, mount });
     }
     return [...byName.values()];

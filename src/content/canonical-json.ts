@@ -37,7 +37,8 @@ function write(value: unknown, parts: string[], open: Set<object>): void {
 
 function writeNested(value: object, parts: string[], open: Set<object>): void {
   if (open.has(value)) throw new InvalidInputError("JSON has no cycles");
-  if (open.size >= MAX_JSON_DEPTH) throw new InvalidInputError(`JSON is nested more than ${MAX_JSON_DEPTH} deep`);
+  if (open.size >= MAX_JSON_DEPTH)
+    throw new InvalidInputError(`JSON is nested more than ${MAX_JSON_DEPTH} deep`);
   open.add(value);
   if (Array.isArray(value)) writeArray(value, parts, open);
   else writeObject(value, parts, open);
@@ -70,7 +71,8 @@ function writeObject(value: object, parts: string[], open: Set<object>): void {
 }
 
 function quoted(text: string): string {
-  if (!text.isWellFormed()) throw new InvalidInputError("text holds a lone surrogate, which UTF-8 cannot write");
+  if (!text.isWellFormed())
+    throw new InvalidInputError("text holds a lone surrogate, which UTF-8 cannot write");
   return JSON.stringify(text);
 }
 

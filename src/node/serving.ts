@@ -40,6 +40,8 @@ export interface Serving {
   callToolForPeer(name: string, args: JsonObject, caller: Caller, signal: AbortSignal): Promise<JsonObject>;
   /** The names of all tools that can be called here now. */
   toolNames(): readonly string[];
+  /** Tells `listener` whenever {@link toolNames} would answer differently. @returns ends that */
+  onToolsChanged(listener: () => void): () => void;
   status(detail: boolean): Promise<JsonObject>;
   heartbeat(peerId: string, clock: JsonObject | undefined, from: string): JsonObject;
 }
@@ -80,6 +82,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     callToolForTask: (name, args, options) => server.callTool(name, args, { caller: taskCaller(parts), ...options }),
     callToolForPeer: (name, args, caller, signal) => callOwnTool(rooms(), name, args, caller, signal),
     toolNames: () => toolNames(server),
+    onToolsChanged: (listener) => mounts.onChanged(listener),
     status: (detail) => statusOf(parts, detail),
     heartbeat: (peerId, heardClock, from) => heartbeat(foundation, peerId, heardClock, from),
   };

@@ -45,6 +45,9 @@ export async function openWork(
     outboxQueue: (name) => (name === OWN_QUEUE ? queue.queue : far.queueOf(name)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
+  // A claim that waits at a queue was made with the tools of that time.
+  const unsubscribe = serving.onToolsChanged(() => worker.refresh());
+  closers.add("the worker's view of the tools", async () => unsubscribe());
   far.follow(worker);
   return workOf(worker, config.workers, handlers.map((handler) => handler.type));
 }

@@ -165,7 +165,10 @@ export class Dialer {
       return connection;
     } catch (error) {
       rethrowIfCancelled(error);
-      if (wanted !== undefined) for (const address of named) table.forgetAddress(wanted, address.toString());
+      // One that is only silent may come back; one where somebody else answers will not.
+      if (wanted !== undefined && isOtherPeer(error)) {
+        for (const address of named) table.forgetAddress(wanted, address.toString());
+      }
       throw dialError(error, named, wanted);
     }
   }

@@ -28,8 +28,8 @@ import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 import { MCP_P2P_PROTOCOL } from "./message.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
-import { type Link, reasonOf } from "./link.ts";
-import { openError, P2pRpc } from "./rpc.ts";
+import type { Link } from "./link.ts";
+import { inTime, P2pRpc } from "./rpc.ts";
 import { Served, type ServeOptions } from "./serve.ts";
 import { Sessions } from "./session.ts";
 
@@ -152,7 +152,6 @@ class Host implements P2pHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
   readonly #libp2p: Libp2pNode;
-  readonly #nursery: Nursery;
   readonly #limits: P2pLimits;
   readonly #options: P2pHostOptions;
   readonly #sessions: Sessions;
@@ -173,7 +172,6 @@ class Host implements P2pHost {
   ) {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
     this.#libp2p = libp2p;
-    this.#nursery = nursery;
     this.#limits = limits;
     this.#options = options;
     this.#stopped = stopped;
@@ -237,7 +235,7 @@ class Host implements P2pHost {
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {
     const { discoveries = [], table, logger } = this.#options;
     const options = { discoveries, table, logger, ownPeerId: this.peerId };
-    return this.#nursery.run(() => findPeers(search, options));
+    return findPeers(search, options);
   }
 
   async ping(peerId: string): Promise<number> {
@@ -284,7 +282,7 @@ class Host implements P2pHost {
         return fail;
       });
     } catch (error) {
-      // Cancelled: no time for goodbyes, and libp2p would wait half a second for streams that are open.
+      // Cancelled: there is no time for goodbyes.
       const reason = new ShuttingDownError("the host is closing");
       for (const { wire } of this.#streams()) wire.abort(reason);
       throw error;
@@ -328,14 +326,8 @@ class Host implements P2pHost {
     return this.#inTime(() => abandonOnCancel(this.rpc.link(target)), target, options);
   }
 
-  async #inTime<T>(fn: () => Promise<T>, target: PeerTarget, { signal }: WaitOptions): Promise<T> {
-    const timeoutMs = this.#limits.connectMs;
-    try {
-      return await this.#nursery.run(fn, { timeoutMs, signal });
-    } catch (error) {
-      if (signal?.aborted === true) throw reasonOf(signal);
-      throw openError(error, target, timeoutMs);
-    }
+  #inTime<T>(fn: () => Promise<T>, target: PeerTarget, { signal }: WaitOptions): Promise<T> {
+    return inTime(fn, target, { timeoutMs: this.#limits.connectMs, signal });
   }
 
   #sweepLater(): void {

@@ -11,8 +11,10 @@ import type { Logger } from "../logger.ts";
 import {
   abandonOnCancel,
   abortable,
+  cancelScope,
   isCancelled,
   type Nursery,
+  NurseryClosedError,
   rethrowIfCancelled,
   TimeoutError,
 } from "../nursery/index.ts";
@@ -140,15 +142,8 @@ export class P2pRpc implements RpcClient {
 
   /** Opening is shared by all that wait for it, so one that gives up does not end it for the others. */
   async #openInTime(target: PeerTarget, { timeoutMs, untilMs, signal }: RequestOptions): Promise<Link> {
-    const { nursery, clock } = this.#options;
-    const opening = this.#open(target);
-    try {
-      const leftMs = Math.max(untilMs - clock.now(), 0);
-      return await nursery.run(() => abandonOnCancel(opening), { timeoutMs: leftMs, signal });
-    } catch (error) {
-      if (signal?.aborted === true) throw reasonOf(signal);
-      throw openError(error, target, timeoutMs);
-    }
+    const leftMs = Math.max(untilMs - this.#options.clock.now(), 0);
+    return inTime(() => abandonOnCancel(this.#open(target)), target, { timeoutMs, leftMs, signal });
   }
 
   #open(target: PeerTarget): Promise<Link> {
@@ -170,6 +165,8 @@ export class P2pRpc implements RpcClient {
         },
       );
     this.#opening.set(key, opening);
+    // Whoever asked gets the failure; when all have given up meanwhile, nobody does.
+    opening.catch(() => undefined);
     return opening;
   }
 
@@ -207,10 +204,39 @@ function keyOf({ peerId = "", multiaddr = "" }: PeerTarget): string {
   return `${peerId} ${multiaddr}`;
 }
 
-/** What a failed search means to whoever asked for `target`. */
-export function openError(error: unknown, target: PeerTarget, timeoutMs: number): unknown {
-  if (isCancelled(error)) return new ShuttingDownError("the node is closing", { cause: error });
-  if (!(error instanceof TimeoutError)) return error;
+/** How long something may take, and what ends it before. */
+export interface TimeLimits {
+  /** For the message. */
+  readonly timeoutMs: number;
+  /** What is left of it. Default: all. */
+  readonly leftMs?: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Runs `fn`, in the scope of the caller, until its time is over.
+ *
+ * @throws UnreachableError when it is; the reason of the signal
+ */
+export async function inTime<T>(
+  fn: () => Promise<T>,
+  target: PeerTarget,
+  { timeoutMs, leftMs, signal }: TimeLimits,
+): Promise<T> {
+  const outcome = await cancelScope(fn, { timeoutMs: leftMs ?? timeoutMs, signal });
+  if (outcome.ok) return outcome.value;
+  if (signal?.aborted === true) throw reasonOf(signal);
+  throw tooLate(target, timeoutMs);
+}
+
+function tooLate(target: PeerTarget, timeoutMs: number, cause?: unknown): UnreachableError {
   const name = target.multiaddr ?? target.peerId ?? "any peer";
-  return new UnreachableError(`cannot reach ${name} within ${timeoutMs} ms`, { cause: error });
+  return new UnreachableError(`cannot reach ${name} within ${timeoutMs} ms`, { cause });
+}
+
+function openError(error: unknown, target: PeerTarget, timeoutMs: number): unknown {
+  if (isCancelled(error) || error instanceof NurseryClosedError) {
+    return new ShuttingDownError("the node is closing", { cause: error });
+  }
+  return error instanceof TimeoutError ? tooLate(target, timeoutMs, error) : error;
 }

@@ -55,7 +55,7 @@ export class Claims {
     try {
       for (;;) {
         const claimed = await this.#lease(holder, request, takes);
-        
+        if (call) this.parked.answered(spot, call, claimed.map(laneOfClaimed));
         call = undefined;
         const timeoutMs = untilMs - this.#options.clock.now();
         if (claimed.length > 0 || timeoutMs <= 0) return await this.#handOver(holder, claimed, scope, signal);

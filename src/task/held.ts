@@ -40,7 +40,8 @@ export class HeldSettlements {
    */
   async settle(holder: string, taskId: string, outcome: HeldOutcome): Promise<void> {
     const before = this.#underWay.get(taskId) ?? Promise.resolve();
-    const run = async (): Promise<void> => this.#door.settle(holder, await this.#leaseOf(holder, taskId), outcome);
+    const run = async (): Promise<void> =>
+      this.#door.settle(holder, await this.#leaseOf(holder, taskId), outcome);
     // The next one waits for this one's end, however it ends.
     const mine = before.then(run, run);
     this.#underWay.set(taskId, mine);

@@ -95,11 +95,23 @@ class QueueCore {
   readonly #stop = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
 
-  constructor({ store, nursery, clock, logger = silentLogger, random = Math.random, ...rest }: LocalQueueOptions) {
+  constructor({
+    store,
+    nursery,
+    clock,
+    logger = silentLogger,
+    random = Math.random,
+    ...rest
+  }: LocalQueueOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#random = random;
-    this.#claims = new Claims({ store, clock, logger, onLease: (untilMs) => this.#timekeeper.dueAt(untilMs) });
+    this.#claims = new Claims({
+      store,
+      clock,
+      logger,
+      onLease: (untilMs) => this.#timekeeper.dueAt(untilMs),
+    });
     this.#watches = new TaskWatches((taskId) => store.get(taskId), clock);
     const { retentionMs = DEFAULT_RETENTION_MS } = rest;
     const onDue = (outcome: DueOutcome): void => this.#due(outcome);

@@ -47,9 +47,15 @@ const done: z.ZodType<Done> = z.object({});
 
 /** The methods of a queue, with what goes in and what comes out. */
 export interface TaskMethods {
-  readonly submit: Method<{ readonly tasks: readonly NewTask[] }, { readonly receipts: readonly SubmitReceipt[] }>;
+  readonly submit: Method<
+    { readonly tasks: readonly NewTask[] },
+    { readonly receipts: readonly SubmitReceipt[] }
+  >;
   readonly claim: Method<ClaimRequest, { readonly claims: readonly ClaimedTask[] }>;
-  readonly renew: Method<{ readonly lease: Lease; readonly leaseMs: number }, { readonly leaseUntilMs: number }>;
+  readonly renew: Method<
+    { readonly lease: Lease; readonly leaseMs: number },
+    { readonly leaseUntilMs: number }
+  >;
   readonly note: Method<{ readonly lease: Lease; readonly note: TaskNote }, Done>;
   readonly complete: Method<{ readonly lease: Lease; readonly result: JsonObject }, Done>;
   readonly fail: Method<{ readonly lease: Lease; readonly failure: Failure }, Done>;

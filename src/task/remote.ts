@@ -56,7 +56,9 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
     async wait(taskId, timeoutMs, options) {
       parseInput(waitMsSchema, timeoutMs, "wait time");
       const bounds = { clock, timeoutMs, signal: options?.signal };
-      return waitInChunks(bounds, (chunkMs) => call(m.wait, { taskId, timeoutMs: chunkMs }, options, chunkMs));
+      return waitInChunks(bounds, (chunkMs) =>
+        call(m.wait, { taskId, timeoutMs: chunkMs }, options, chunkMs),
+      );
     },
   };
 }

@@ -118,7 +118,10 @@ export const taskPageSchema: z.ZodType<TaskPage> = z.object({
 export const waitMsSchema: z.ZodType<number> = z.number().min(0).max(MAX_WAIT_MS);
 
 /** Accepts a {@link WaitOutcome}. */
-export const waitOutcomeSchema: z.ZodType<WaitOutcome> = z.object({ task: taskSchema, finished: z.boolean() });
+export const waitOutcomeSchema: z.ZodType<WaitOutcome> = z.object({
+  task: taskSchema,
+  finished: z.boolean(),
+});
 
 const count = z.int().min(0);
 

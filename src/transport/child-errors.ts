@@ -48,6 +48,8 @@ export function childErrors(stream: Readable, options: ChildErrorsOptions): () =
     if (cutter.overflown) write(cutter.take().subarray(0, MAX_STDERR_LINE_BYTES));
   });
   stream.on("end", () => write(cutter.take()));
-  stream.on("error", (error) => logger.debug({ command, reason: error.message }, "standard error of a child broke"));
+  stream.on("error", (error) =>
+    logger.debug({ command, reason: error.message }, "standard error of a child broke"),
+  );
   return () => last;
 }

@@ -92,7 +92,10 @@ async function writeRecord(path: string, record: ChildRecord): Promise<void> {
  * @param graceMs - how long an orphan has after SIGTERM
  * @returns what was found for each record; empty if there is no such folder
  */
-export async function reapOrphans(folder: string, graceMs: number = ORPHAN_GRACE_MS): Promise<readonly ReapedOrphan[]> {
+export async function reapOrphans(
+  folder: string,
+  graceMs: number = ORPHAN_GRACE_MS,
+): Promise<readonly ReapedOrphan[]> {
   const reaped: ReapedOrphan[] = [];
   for (const name of await recordsIn(folder)) {
     const path = join(folder, name);

@@ -12,11 +12,10 @@ import type { Clock } from "../clock.ts";
 import { ConnectionLostError, MessageTooLargeError, ProtocolError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { abandonOnCancel, moveOnAfter, type Nursery, shield, suspend } from "../nursery/index.ts";
-import { childEnvironment } from "./child-environment.ts";
 import { childErrors } from "./child-errors.ts";
 import type { ChildEntry, ChildRegistry } from "./child-registry.ts";
 import { LineCutter } from "./lines.ts";
-import { endTree, type ProcessTree } from "./process-tree.ts";
+import { endTree, MARKER_VARIABLE, type ProcessTree, signalTree } from "./process-tree.ts";
 
 /** The longest message: what the other wires carry, so that whatever a tool returns can be passed on. */
 export const MAX_LINE_BYTES: number = 16 * 1024 * 1024;
@@ -29,13 +28,11 @@ const CLEANUP_SLACK_MS = 5000;
 
 /** Options of {@link childTransport}. */
 export interface ChildTransportOptions {
-  /** The program, found on the PATH that the child gets. No shell looks at it. */
+  /** The program, found on the PATH in `env`. No shell looks at it. */
   readonly command: string;
   readonly args: readonly string[];
-  /** Variables for the child. */
+  /** All variables that the child gets, besides its marker; ours are not passed on. Absent means none, not even a PATH. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Our own environment, of which the child gets the variables that are no secrets: PATH, HOME, LANG and the like. */
-  readonly ambient?: Readonly<Record<string, string | undefined>> | undefined;
   /** Default: ours. */
   readonly cwd?: string | undefined;
   readonly nursery: Nursery;
@@ -98,14 +95,14 @@ class SpawnedServer implements ChildTransport {
     if (this.#child || this.#closed) throw new TypeError("a child transport is started once");
     const { command, registry, owner = "mcpp" } = this.#options;
     const entry = registry ? await registry.announce(owner, command) : unrecorded(owner);
+    // Closed while the record was written.
+    if (this.#closed) return this.#abandon(entry);
     const child = this.#spawn(entry.marker);
     this.#child = child;
     try {
       await once(child, "spawn");
     } catch (error) {
-      await entry.remove();
-      this.#finish();
-      this.#ended.resolve();
+      await this.#abandon(entry);
       const why = error instanceof Error ? error.message : String(error);
       throw new UnreachableError(`cannot start '${command}': ${why}`, { cause: error });
     }
@@ -114,7 +111,8 @@ class SpawnedServer implements ChildTransport {
     try {
       this.#options.nursery.startSoon(() => this.#watch(child, tree, entry), `child ${command}`);
     } catch (error) {
-      child.kill("SIGKILL");
+      signalTree(tree, "SIGKILL");
+      await this.#abandon(entry);
       throw error;
     }
     if (child.pid !== undefined) await entry.started(child.pid);
@@ -124,10 +122,12 @@ class SpawnedServer implements ChildTransport {
     const stdin = this.#child?.stdin;
     if (!stdin || this.#closed) throw new UnreachableError(this.#describe("has ended"));
     const line = Buffer.from(`${JSON.stringify(message)}\n`);
-    if (line.length > MAX_LINE_BYTES) throw new MessageTooLargeError(`a message of ${line.length} bytes is more than ${MAX_LINE_BYTES}`);
+    if (line.length > MAX_LINE_BYTES)
+      throw new MessageTooLargeError(`a message of ${line.length} bytes is more than ${MAX_LINE_BYTES}`);
     await new Promise<void>((resolve, reject) => {
       stdin.write(line, (error) => {
-        if (error) reject(new ConnectionLostError(this.#describe("does not read any more"), { cause: error }));
+        if (error)
+          reject(new ConnectionLostError(this.#describe("does not read any more"), { cause: error }));
         else resolve();
       });
     });
@@ -141,18 +141,22 @@ class SpawnedServer implements ChildTransport {
   }
 
   #spawn(marker: string): ChildProcessWithoutNullStreams {
-    const { command, args, env, ambient, cwd, clock, logger } = this.#options;
+    const { command, args, env, cwd, clock, logger } = this.#options;
     const child = spawn(command, [...args], {
       ...(cwd === undefined ? {} : { cwd }),
-      env: childEnvironment(ambient, env, marker),
+      env: { ...env, [MARKER_VARIABLE]: marker },
       detached: process.platform !== "win32",
       windowsHide: true,
       stdio: "pipe",
     });
     child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
-    child.on("error", (error) => logger.debug({ command, reason: error.message }, "a child could not be started or told"));
+    child.on("error", (error) =>
+      logger.debug({ command, reason: error.message }, "a child could not be started or told"),
+    );
     // A broken pipe is told to whoever writes, and the exit to everybody; without a listener it would end the node.
-    child.stdin.on("error", (error) => logger.debug({ command, reason: error.message }, "input of a child broke"));
+    child.stdin.on("error", (error) =>
+      logger.debug({ command, reason: error.message }, "input of a child broke"),
+    );
     this.#lastWords = childErrors(child.stderr, { command, clock, logger, listener: this.#options.stderr });
     return child;
   }
@@ -179,24 +183,35 @@ class SpawnedServer implements ChildTransport {
         await moveOnAfter(this.#graceMs, () => abandonOnCancel(once(child, "exit")));
       }
       // The last words of a process that ended by itself still count.
-      if (!child.stdout.readableEnded) await moveOnAfter(FLUSH_MS, () => abandonOnCancel(once(child.stdout, "end")));
+      if (!child.stdout.readableEnded)
+        await moveOnAfter(FLUSH_MS, () => abandonOnCancel(once(child.stdout, "end")));
       if (!this.#closed) {
         const how = child.signalCode ?? `code ${child.exitCode}`;
         logger.info({ command, how }, "a child ended");
         this.onerror?.(new ConnectionLostError(this.#describe(`ended with ${how}`)));
       }
       this.#finish();
-  // Windows has no groups; what the server started there ends when its pipes close.
+      // Windows has no groups; what the server started there ends when its pipes close.
       if (process.platform === "win32") child.kill();
       const gone = await endTree(tree, this.#graceMs);
       if (gone) await entry.remove();
-      else logger.warn({ command, pid: tree.group }, "a child does not end; the next start of the node tries again");
+      else
+        logger.warn(
+          { command, pid: tree.group },
+          "a child does not end; the next start of the node tries again",
+        );
     } finally {
       child.stdout.destroy();
       child.stderr.destroy();
       this.#finish();
       this.#ended.resolve();
     }
+  }
+
+  async #abandon(entry: ChildEntry): Promise<void> {
+    await entry.remove();
+    this.#finish();
+    this.#ended.resolve();
   }
 
   #over(): void {
@@ -251,7 +266,10 @@ class SpawnedServer implements ChildTransport {
     } catch (error) {
       // Many servers greet on standard output; the protocol forbids it, and nothing depends on it.
       const start = line.subarray(0, 200).toString("utf8");
-      this.#options.logger.debug({ command: this.#options.command, start }, "a child wrote a line that is no message");
+      this.#options.logger.debug(
+        { command: this.#options.command, start },
+        "a child wrote a line that is no message",
+      );
       this.onerror?.(new ProtocolError(this.#describe("wrote a line that is no message"), { cause: error }));
       return undefined;
     }
@@ -273,5 +291,9 @@ function isMessage(value: unknown): value is JSONRPCMessage {
 }
 
 function unrecorded(owner: string): ChildEntry {
-  return { marker: `${owner}/${randomUUID()}`, started: async () => undefined, remove: async () => undefined };
+  return {
+    marker: `${owner}/${randomUUID()}`,
+    started: async () => undefined,
+    remove: async () => undefined,
+  };
 }

@@ -110,11 +110,17 @@ class HttpClientTransport implements Transport {
 
   #answerLost(id: RequestId): void {
     const { code, message } = new ConnectionLostError("the server's event stream ended before the answer");
-    this.onmessage?.({ jsonrpc: "2.0", id, error: { code: CONNECTION_LOST_CODE, message, data: { error_code: code } } });
+    this.onmessage?.({
+      jsonrpc: "2.0",
+      id,
+      error: { code: CONNECTION_LOST_CODE, message, data: { error_code: code } },
+    });
   }
 }
 
-function isRequest(message: JSONRPCMessage): message is JSONRPCMessage & { readonly id: RequestId; readonly method: string } {
+function isRequest(
+  message: JSONRPCMessage,
+): message is JSONRPCMessage & { readonly id: RequestId; readonly method: string } {
   return "method" in message && "id" in message;
 }
 

@@ -86,8 +86,13 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     onStream: (response) => open.delete(response),
   });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, handler(endpoint, open, options));
-  await listen(server, host, port);
   await options.attachModern(channel);
+  try {
+    await listen(server, host, port);
+  } catch (error) {
+    await channel.close();
+    throw error;
+  }
   const close = async (): Promise<void> => {
     const closed = once(server, "close");
     server.close();

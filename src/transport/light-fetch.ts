@@ -8,7 +8,13 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import type { FetchLike } from "@modelcontextprotocol/client";
-import { ConnectionLostError, InvalidInputError, MessageTooLargeError, ServerBusyError, UnreachableError } from "../errors.ts";
+import {
+  ConnectionLostError,
+  InvalidInputError,
+  MessageTooLargeError,
+  ServerBusyError,
+  UnreachableError,
+} from "../errors.ts";
 
 /** The largest body that is read into memory: well above what one MCP message may be. */
 const MAX_BODY_BYTES: number = 64 * 1024 * 1024;
@@ -68,7 +74,9 @@ function exchange(url: URL, init: RequestInit, agents: Agents): Promise<Response
     });
     request.on("error", (error) => reject(failureOf(error, url, connected, signal)));
     request.on("response", (incoming) => {
-      responseOf(incoming, url).then(resolve, (error: unknown) => reject(failureOf(error, url, true, signal)));
+      responseOf(incoming, url).then(resolve, (error: unknown) =>
+        reject(failureOf(error, url, true, signal)),
+      );
     });
     request.end(body ?? undefined);
   });
@@ -107,7 +115,8 @@ async function bodyOf(incoming: IncomingMessage, url: URL): Promise<string> {
   for await (const chunk of incoming) {
     const part: Buffer = chunk;
     bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) throw new MessageTooLargeError(`${url.origin} sent more than ${MAX_BODY_BYTES} bytes`);
+    if (bytes > MAX_BODY_BYTES)
+      throw new MessageTooLargeError(`${url.origin} sent more than ${MAX_BODY_BYTES} bytes`);
     chunks.push(part);
   }
   return Buffer.concat(chunks, bytes).toString("utf8");
@@ -122,8 +131,14 @@ function parseRetryAfter(header: string | undefined): number | undefined {
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }
 
-function failureOf(error: unknown, url: URL, connected: boolean, signal: AbortSignal | null | undefined): unknown {
-  if (signal?.aborted || error instanceof ServerBusyError || error instanceof MessageTooLargeError) return error;
+function failureOf(
+  error: unknown,
+  url: URL,
+  connected: boolean,
+  signal: AbortSignal | null | undefined,
+): unknown {
+  if (signal?.aborted || error instanceof ServerBusyError || error instanceof MessageTooLargeError)
+    return error;
   const why = error instanceof Error ? error.message || error.name : String(error);
   return connected
     ? new ConnectionLostError(`the connection to ${url.origin} broke: ${why}`, { cause: error })

@@ -8,7 +8,15 @@
 import type { Clock } from "../clock.ts";
 import { errorFacts } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { abortable, failAfter, moveOnAfter, rethrowIfCancelled, shield, sleep, suspend } from "../nursery/index.ts";
+import {
+  abortable,
+  failAfter,
+  moveOnAfter,
+  rethrowIfCancelled,
+  shield,
+  sleep,
+  suspend,
+} from "../nursery/index.ts";
 import type { OutboxEntry, OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { verdictOf } from "./queue-failure.ts";
@@ -80,7 +88,10 @@ export class Delivery {
     } finally {
       if (settled === undefined) {
         await shield(PUT_LIMIT_MS, () => this.#options.outbox.put(entry));
-        this.#options.logger.info({ queue: entry.queue, taskId: entry.lease.taskId }, "a result waits in the outbox");
+        this.#options.logger.info(
+          { queue: entry.queue, taskId: entry.lease.taskId },
+          "a result waits in the outbox",
+        );
         this.#awake();
       }
     }
@@ -152,7 +163,10 @@ export class Delivery {
   }
 
   /** @returns undefined if it is worth another try */
-  async #offer(entry: OutboxEntry, queue: TaskQueue | (() => TaskQueue)): Promise<"accepted" | "lost" | undefined> {
+  async #offer(
+    entry: OutboxEntry,
+    queue: TaskQueue | (() => TaskQueue),
+  ): Promise<"accepted" | "lost" | undefined> {
     const { logger } = this.#options;
     try {
       const target = typeof queue === "function" ? queue() : queue;
@@ -173,11 +187,21 @@ export class Delivery {
   }
 
   /** A result that the queue will never take (too large, not JSON) fails its task, so that its submitter learns why. */
-  async #refused(entry: OutboxEntry, queue: TaskQueue | (() => TaskQueue), error: unknown): Promise<"lost" | undefined> {
+  async #refused(
+    entry: OutboxEntry,
+    queue: TaskQueue | (() => TaskQueue),
+    error: unknown,
+  ): Promise<"lost" | undefined> {
     const { code, message, failureClass } = errorFacts(error);
-    this.#options.logger.error({ queue: entry.queue, taskId: entry.lease.taskId, code, message }, "a result was refused");
+    this.#options.logger.error(
+      { queue: entry.queue, taskId: entry.lease.taskId, code, message },
+      "a result was refused",
+    );
     if (entry.outcome.kind === "failed") return "lost";
-    const failure = { error: { code, message: `the result was refused: ${message}`, failureClass }, retry: false };
+    const failure = {
+      error: { code, message: `the result was refused: ${message}`, failureClass },
+      retry: false,
+    };
     const failed = await this.#offer({ ...entry, outcome: { kind: "failed", failure } }, queue);
     return failed === undefined ? undefined : "lost";
   }

@@ -47,7 +47,9 @@ export interface JobOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Delivers an outcome; says what became of it. Must not lose it when cancelled. */
-  readonly deliver: (entry: Pick<OutboxEntry, "lease" | "outcome">) => Promise<"accepted" | "lost" | "outboxed">;
+  readonly deliver: (
+    entry: Pick<OutboxEntry, "lease" | "outcome">,
+  ) => Promise<"accepted" | "lost" | "outboxed">;
 }
 
 /** A task in work. */
@@ -112,7 +114,10 @@ export class Job {
       } catch (error) {
         rethrowIfCancelled(error);
         const failure = failureOf(error);
-        logger.info({ taskId: task.id, type: task.type, attempt: task.attempt, ...failure.error }, "a task failed");
+        logger.info(
+          { taskId: task.id, type: task.type, attempt: task.attempt, ...failure.error },
+          "a task failed",
+        );
         return { kind: "failed", failure };
       }
     });
@@ -134,12 +139,16 @@ export class Job {
     for (;;) {
       await sleep(leaseMs / RENEWALS_PER_LEASE);
       try {
-        const renew = (signal: AbortSignal): Promise<number> => queue.renew(claimed.lease, leaseMs, { signal });
+        const renew = (signal: AbortSignal): Promise<number> =>
+          queue.renew(claimed.lease, leaseMs, { signal });
         await failAfter(leaseMs / RENEWALS_PER_LEASE, () => abortable(renew));
       } catch (error) {
         rethrowIfCancelled(error);
         if (this.#isLost(error)) return;
-        logger.debug({ taskId: claimed.task.id, ...errorFacts(error) }, "a lease could not be renewed this time");
+        logger.debug(
+          { taskId: claimed.task.id, ...errorFacts(error) },
+          "a lease could not be renewed this time",
+        );
       }
     }
   }
@@ -148,7 +157,9 @@ export class Job {
   async #note(note: Parameters<TaskQueue["note"]>[1]): Promise<boolean> {
     const { claimed, logger, queue } = this.#options;
     try {
-      await failAfter(CALL_LIMIT_MS, () => abortable((signal) => queue.note(claimed.lease, note, { signal })));
+      await failAfter(CALL_LIMIT_MS, () =>
+        abortable((signal) => queue.note(claimed.lease, note, { signal })),
+      );
       return true;
     } catch (error) {
       rethrowIfCancelled(error);
@@ -161,7 +172,10 @@ export class Job {
   #isLost(error: unknown): boolean {
     if (verdictOf(error) !== "lost") return false;
     const { claimed, logger } = this.#options;
-    logger.info({ taskId: claimed.task.id, ...errorFacts(error) }, "a task is not ours any more; its work is stopped");
+    logger.info(
+      { taskId: claimed.task.id, ...errorFacts(error) },
+      "a task is not ours any more; its work is stopped",
+    );
     this.#stop("lost");
     return true;
   }
@@ -171,7 +185,9 @@ export class Job {
     const { claimed, handler, logger, queue } = this.#options;
     const reason = handler ? "the worker stops" : `no handler for '${claimed.task.type}' here`;
     try {
-      await shield(LAST_LIMIT_MS, () => abortable((signal) => queue.release(claimed.lease, reason, { signal })));
+      await shield(LAST_LIMIT_MS, () =>
+        abortable((signal) => queue.release(claimed.lease, reason, { signal })),
+      );
     } catch (error) {
       // Its lease runs out by itself; then the task is claimed again.
       logger.warn({ taskId: claimed.task.id, ...errorFacts(error) }, "a task could not be handed back");

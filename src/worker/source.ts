@@ -2,8 +2,18 @@
 import type { Clock } from "../clock.ts";
 import { errorFacts } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { abortable, type CancelScope, cancelScope, failAfter, moveOnAfter, rethrowIfCancelled, shield, sleep, suspend } from "../nursery/index.ts";
-import { type ClaimedTask, MAX_CLAIM_BATCH, type TaskQueue } from "../task/queue.ts";
+import {
+  abortable,
+  type CancelScope,
+  cancelScope,
+  failAfter,
+  moveOnAfter,
+  rethrowIfCancelled,
+  shield,
+  sleep,
+  suspend,
+} from "../nursery/index.ts";
+import { type ClaimedTask, MAX_CLAIM_BATCH, MAX_SKILLS, type TaskQueue } from "../task/queue.ts";
 import type { Slots } from "./slots.ts";
 
 /** How long a claim waits at the queue: under the limits of the wires, and long enough to cost nothing. */
@@ -109,7 +119,11 @@ export class ClaimLoop {
     try {
       const polled = await cancelScope(async (poll) => {
         this.#poll = poll;
-        await this.#dealOut(await failAfter(CLAIM_WAIT_MS + CLAIM_SLACK_MS, () => abortable((signal) => this.#claim(limit, signal))));
+        await this.#dealOut(
+          await failAfter(CLAIM_WAIT_MS + CLAIM_SLACK_MS, () =>
+            abortable((signal) => this.#claim(limit, signal)),
+          ),
+        );
       });
       if (!polled.ok) return;
       this.#answered();
@@ -125,7 +139,15 @@ export class ClaimLoop {
 
   #claim(limit: number, signal: AbortSignal): Promise<readonly ClaimedTask[]> {
     const { source, workerId, types, skills, leaseMs } = this.#options;
-    return source.queue.claim({ workerId, types, skills: skills(), limit, waitMs: CLAIM_WAIT_MS, leaseMs }, { signal });
+    const request = {
+      workerId,
+      types,
+      skills: skills().slice(0, MAX_SKILLS),
+      limit,
+      waitMs: CLAIM_WAIT_MS,
+      leaseMs,
+    };
+    return source.queue.claim(request, { signal });
   }
 
   async #dealOut(claimed: readonly ClaimedTask[]): Promise<void> {
@@ -147,18 +169,30 @@ export class ClaimLoop {
     );
     this.counts.released += excess.length;
     const failed = released.find((one) => one.status === "rejected");
-    if (failed) logger.warn({ source: source.name, ...errorFacts(failed.reason) }, "tasks could not be handed back; their leases run out");
+    if (failed)
+      logger.warn(
+        { source: source.name, ...errorFacts(failed.reason) },
+        "tasks could not be handed back; their leases run out",
+      );
   }
 
   #answered(): void {
-    if (this.#failures > 0) this.#options.logger.info({ source: this.source.name, failures: this.#failures }, "a queue answers again");
+    if (this.#failures > 0)
+      this.#options.logger.info(
+        { source: this.source.name, failures: this.#failures },
+        "a queue answers again",
+      );
     this.#failures = 0;
   }
 
   async #failed(error: unknown): Promise<void> {
     const { source, logger, random } = this.#options;
     this.#failures++;
-    if (this.#failures === 1) logger.warn({ source: source.name, ...errorFacts(error) }, "a queue does not answer; it is tried again");
+    if (this.#failures === 1)
+      logger.warn(
+        { source: source.name, ...errorFacts(error) },
+        "a queue does not answer; it is tried again",
+      );
     const ceiling = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** (this.#failures - 1));
     await moveOnAfter(ceiling * (0.5 + random() / 2), () => this.#untilWoken());
   }

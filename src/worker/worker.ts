@@ -2,7 +2,14 @@
 import type { Clock } from "../clock.ts";
 import { errorFacts } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { cancelScope, type CancelScope, isCancelled, moveOnAfter, type Nursery, NurseryClosedError } from "../nursery/index.ts";
+import {
+  cancelScope,
+  type CancelScope,
+  isCancelled,
+  moveOnAfter,
+  type Nursery,
+  NurseryClosedError,
+} from "../nursery/index.ts";
 import type { OutboxEntry, OutboxStore } from "../task/outbox.ts";
 import type { ClaimedTask, TaskQueue } from "../task/queue.ts";
 import { canonicalType } from "../task/routing.ts";
@@ -112,7 +119,8 @@ class RunningWorker implements Worker {
 
   stats(): WorkerStats {
     const loops = [...this.#former, ...this.#loops.values()];
-    const sum = (count: keyof ClaimLoop["counts"]): number => loops.reduce((total, loop) => total + loop.counts[count], 0);
+    const sum = (count: keyof ClaimLoop["counts"]): number =>
+      loops.reduce((total, loop) => total + loop.counts[count], 0);
     return {
       claimed: sum("claimed"),
       completed: sum("completed"),
@@ -127,7 +135,8 @@ class RunningWorker implements Worker {
   }
 
   addSource(source: QueueSource): void {
-    if (this.#draining) return;
+    // Naming no types would mean "any".
+    if (this.#draining || this.#handlers.size === 0) return;
     this.removeSource(source.name);
     const { nursery, clock, logger, workerId, skills, leaseMs } = this.#options;
     const loop = new ClaimLoop({
@@ -175,13 +184,13 @@ class RunningWorker implements Worker {
 
   async #drain(drainMs: number): Promise<void> {
     for (const loop of this.#loops.values()) loop.stop();
-    const idle = (slots: Slots): boolean => slots.taken === 0;
-    const finished = await moveOnAfter(drainMs, () => this.#slots.until(idle));
+    const finished = await moveOnAfter(drainMs, () => this.#slots.until(isIdle));
     if (!finished.ok) {
       for (const job of this.#jobs) job.drain();
-      await moveOnAfter(HAND_BACK_MS, () => this.#slots.until(idle));
+      await moveOnAfter(HAND_BACK_MS, () => this.#slots.until(isIdle));
     }
-    if (this.running > 0) this.#options.logger.warn({ tasks: this.running }, "tasks could not be handed back in time");
+    if (this.running > 0)
+      this.#options.logger.warn({ tasks: this.running }, "tasks could not be handed back in time");
     this.#deliveryScope?.cancel("the worker is drained");
   }
 
@@ -189,7 +198,9 @@ class RunningWorker implements Worker {
   #begin(loop: ClaimLoop, claimed: ClaimedTask): void {
     const { nursery, clock, logger, leaseMs } = this.#options;
     const { source } = loop;
-    const deliver = (entry: Pick<OutboxEntry, "lease" | "outcome">): Promise<"accepted" | "lost" | "outboxed"> => {
+    const deliver = (
+      entry: Pick<OutboxEntry, "lease" | "outcome">,
+    ): Promise<"accepted" | "lost" | "outboxed"> => {
       const whole = { ...entry, queue: source.name, createdAtMs: clock.epochMs() };
       return this.#delivery.deliver(whole, source.queue, () => this.#draining === undefined);
     };
@@ -221,4 +232,8 @@ class RunningWorker implements Worker {
       await this.#delivery.run();
     });
   }
+}
+
+function isIdle(slots: Slots): boolean {
+  return slots.taken === 0;
 }

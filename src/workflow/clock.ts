@@ -147,7 +147,8 @@ function parseVector(vector: unknown): Map<string, bigint> | undefined {
 function pythonInteger(value: unknown): bigint | undefined {
   if (typeof value === "boolean") return value ? 1n : 0n;
   if (typeof value === "bigint") return bounded(value);
-  if (typeof value === "number") return Number.isFinite(value) ? bounded(BigInt(Math.trunc(value))) : undefined;
+  if (typeof value === "number")
+    return Number.isFinite(value) ? bounded(BigInt(Math.trunc(value))) : undefined;
   if (typeof value !== "string" || value.length > 2 * MAX_COUNTER_DIGITS) return undefined;
   const digits = /^([+-]?)(\d+(?:_\d+)*)$/.exec(value.trim());
   if (!digits) return undefined;

@@ -70,7 +70,7 @@ describe("mcpp --help", () => {
   });
 });
 
-describe("wrong usage", () => {
+describe("wrong usage", { concurrency: 3 }, () => {
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["an unknown command, with the one that was meant", ["sumbit"], /Did you mean submit\?/],
     ["an unknown option, with the one that was meant", ["serve", "--prot", "1"], /Did you mean --port\?/],

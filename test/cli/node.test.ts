@@ -44,7 +44,7 @@ async function submitUntaken(): Promise<string> {
   return receiptSchema.parse(JSON.parse(stdout)).task_id;
 }
 
-describe("commands of a running node", () => {
+describe("commands of a running node", { concurrency: 3 }, () => {
   it("find it by its data folder, and print a submitted task's result alone on standard output", async () => {
     const { code, stdout, stderr } = await run("submit", "echo", '{"hello":"world"}', "--wait");
     assert.equal(code, 0, stderr);

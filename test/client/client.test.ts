@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
@@ -34,8 +40,13 @@ const is = (code: string) => (error: unknown) => {
 };
 
 /** A client of the tools server as a process. `lines` are what the server wrote to standard error. */
-async function process_(flags: readonly string[] = [], more: Partial<ClientOptions> = {}, lines: string[] = []): Promise<Client> {
-  const openTransport = async () => toolsServer(host.nursery, flags, { stderr: (line) => lines.push(line), graceMs: 200 });
+async function process_(
+  flags: readonly string[] = [],
+  more: Partial<ClientOptions> = {},
+  lines: string[] = [],
+): Promise<Client> {
+  const openTransport = async () =>
+    toolsServer(host.nursery, flags, { stderr: (line) => lines.push(line), graceMs: 200 });
   return openClient({ openTransport, target: "tools", random: () => 0, ...more });
 }
 
@@ -49,7 +60,12 @@ async function serve(listener: RequestListener, port = 0): Promise<string> {
 }
 
 function http(url: string, more: Partial<ClientOptions> = {}): Promise<Client> {
-  return openClient({ openTransport: async () => httpClientTransport(url), target: url, random: () => 0, ...more });
+  return openClient({
+    openTransport: async () => httpClientTransport(url),
+    target: url,
+    random: () => 0,
+    ...more,
+  });
 }
 
 let calls = 0;
@@ -65,20 +81,28 @@ function build(): McpServer {
 /** The SDK's own HTTP server. */
 function modern(): RequestListener {
   const handler = createMcpHandler(build);
-  const answer: RequestListener = async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = Buffer.concat(await request.toArray());
-    const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)]);
+    const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ]);
     const init = { method: request.method ?? "GET", headers, ...(body.length > 0 ? { body } : {}) };
     const answered = await handler.fetch(new Request(`http://127.0.0.1${request.url}`, init));
-    response.writeHead(answered.status, Object.fromEntries(answered.headers)).end(Buffer.from(await answered.arrayBuffer()));
+    response
+      .writeHead(answered.status, Object.fromEntries(answered.headers))
+      .end(Buffer.from(await answered.arrayBuffer()));
   };
   return (request, response) => void answer(request, response);
 }
 
 /** Sessions of the old era; `sessions.clear()` forgets them, as a restart does. */
-function sessionServer(): { readonly sessions: Map<string, NodeStreamableHTTPServerTransport>; readonly listener: RequestListener } {
+function sessionServer(): {
+  readonly sessions: Map<string, NodeStreamableHTTPServerTransport>;
+  readonly listener: RequestListener;
+} {
   const sessions = new Map<string, NodeStreamableHTTPServerTransport>();
-  const answer: RequestListener = async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
     const id = request.headers["mcp-session-id"];
     const known = typeof id === "string" ? sessions.get(id) : undefined;
     if (known) return known.handleRequest(request, response);
@@ -98,7 +122,10 @@ describe("a client", () => {
     await using client = await process_();
     assert.deepEqual(await client.call("echo", { value: 3 }), { value: 3 });
     assert.equal((await client.callTool("fail")).isError, true);
-    await assert.rejects(client.call("fail"), (error: unknown) => is("E_TOOL_FAILED")(error) && /the disk is on fire/.test(String(error)));
+    await assert.rejects(
+      client.call("fail"),
+      (error: unknown) => is("E_TOOL_FAILED")(error) && /the disk is on fire/.test(String(error)),
+    );
     await assert.rejects(client.call("refuse"), is("E_TASK_NOT_FOUND"));
     await assert.rejects(client.call("nothing"), is("E_TOOL_NOT_FOUND"));
     assert.equal(client.serverInfo?.name, "tools");
@@ -127,7 +154,11 @@ describe("a client", () => {
     await using client = await process_();
     const seen: unknown[] = [];
     await client.callTool("count", { to: 3 }, { onProgress: (done, total) => seen.push([done, total]) });
-    assert.deepEqual(seen, [[1, 3], [2, 3], [3, 3]]);
+    assert.deepEqual(seen, [
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ]);
   });
 
   it("does not repeat a call that may have happened, and connects again for the next", async () => {
@@ -237,7 +268,9 @@ describe("a client over HTTP", () => {
     const url = await serve((request, response) => {
       if (mode === "whole") return handler(request, response);
       if (mode === "reset") return void request.socket.destroy();
-      response.writeHead(200, { "content-type": "text/event-stream" }).write(": hello\n\n", () => response.destroy());
+      response
+        .writeHead(200, { "content-type": "text/event-stream" })
+        .write(": hello\n\n", () => response.destroy());
     });
     await using client = await http(url);
     for (const broken of ["reset", "stream"] as const) {

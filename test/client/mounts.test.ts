@@ -10,7 +10,14 @@ import { silentLogger } from "../../src/logger.ts";
 import { type NurseryHost, openHost } from "../../src/nursery/index.ts";
 import type { Upstream } from "../../src/server/upstream.ts";
 import { childTransport } from "../../src/transport/child.ts";
-import { EVERYTHING_SERVER, keepingLogger, runs, toolsServer, until } from "../support/servers/index.ts";
+import {
+  ENVIRONMENT,
+  EVERYTHING_SERVER,
+  keepingLogger,
+  runs,
+  toolsServer,
+  until,
+} from "../support/servers/index.ts";
 
 let host: NurseryHost;
 beforeEach(() => {
@@ -22,7 +29,7 @@ afterEach(() => host.close());
 function open(targets: Readonly<Record<string, string>>, logger = silentLogger): Mounts {
   const mounts = Object.entries(targets).map(([name, target]) => ({ name, target }));
   const program = (args: readonly string[]): Transport => {
-    const shared = { ambient: process.env, nursery: host.nursery, clock: systemClock, logger, graceMs: 200 };
+    const shared = { env: ENVIRONMENT, nursery: host.nursery, clock: systemClock, logger, graceMs: 200 };
     return childTransport({ command: process.execPath, args, ...shared });
   };
   const openTransport = async ({ target }: { readonly target: string }): Promise<Transport> => {
@@ -30,7 +37,14 @@ function open(targets: Readonly<Record<string, string>>, logger = silentLogger):
     if (target === "silent") return program(["-e", "setInterval(() => {}, 1000)"]);
     return toolsServer(host.nursery, target.split(" "), { graceMs: 200, logger });
   };
-  return openMounts({ mounts, openTransport, nursery: host.nursery, clock: systemClock, logger, random: () => 0.1 });
+  return openMounts({
+    mounts,
+    openTransport,
+    nursery: host.nursery,
+    clock: systemClock,
+    logger,
+    random: () => 0.1,
+  });
 }
 
 function up(mounts: Mounts, name: string): boolean {
@@ -54,7 +68,10 @@ describe("mounted servers", () => {
     await mounts.ready();
     const tool = upstream.listTools().find((one) => one.name === "a__echo");
     assert.ok(tool);
-    assert.deepEqual(["mount" in tool, "originalName" in tool, tool.inputSchema.type], [false, false, "object"]);
+    assert.deepEqual(
+      ["mount" in tool, "originalName" in tool, tool.inputSchema.type],
+      [false, false, "object"],
+    );
   });
 
   it("are not held up or hidden by one that is bad or silent", async () => {
@@ -106,10 +123,18 @@ describe("mounted servers", () => {
     await mounts.ready();
     const seen: unknown[] = [];
     await mounts.call("a__count", { to: 3 }, { onProgress: (done, total) => seen.push([done, total]) });
-    assert.deepEqual(seen, [[1, 3], [2, 3], [3, 3]]);
-    await assert.rejects(mounts.call("a__hang", {}, { timeoutMs: 50 }), (error: unknown) => hasCode(error, "E_TIMEOUT"));
+    assert.deepEqual(seen, [
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ]);
+    await assert.rejects(mounts.call("a__hang", {}, { timeoutMs: 50 }), (error: unknown) =>
+      hasCode(error, "E_TIMEOUT"),
+    );
     const signal = AbortSignal.timeout(50);
-    await assert.rejects(mounts.call("a__hang", {}, { signal }), (error: unknown) => hasCode(error, "E_CANCELLED"));
+    await assert.rejects(mounts.call("a__hang", {}, { signal }), (error: unknown) =>
+      hasCode(error, "E_CANCELLED"),
+    );
   });
 
   it("end with the mounts", async () => {
@@ -140,6 +165,9 @@ describe("names of mounted tools", () => {
     const names = pairs.map(([mount, tool]) => mountedName(mount, tool));
     assert.equal(new Set(names).size, pairs.length, names.join());
     assert.ok(names.every((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name)));
-    assert.deepEqual(names, pairs.map(([mount, tool]) => mountedName(mount, tool)));
+    assert.deepEqual(
+      names,
+      pairs.map(([mount, tool]) => mountedName(mount, tool)),
+    );
   });
 });

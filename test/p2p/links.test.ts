@@ -182,7 +182,7 @@ describe("a host", LIMIT, () => {
       await a.rpc.call(target, echo, { value: 1 });
       await a.openChannel(target);
       await Promise.all([a.close(), a.close()]);
-      await assert.rejects(a.rpc.call(target, echo, { value: 1 }));
+      await assert.rejects(a.rpc.call(target, echo, { value: 1 }), { code: "E_SHUTTING_DOWN" });
       await until(() => b.stats().inboundStreams === 0 && b.stats().connections === 0);
     });
     await until(

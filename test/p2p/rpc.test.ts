@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once as event } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { createAuthority } from "../../src/authority/authority.ts";
 import { hasCode } from "../../src/errors.ts";
@@ -209,6 +211,35 @@ describe("giving up", LIMIT, () => {
 
       assert.equal((await a.rpc.call(target, once, { value: 2 })).value, 2);
       assert.equal(a.stats().inFlight, 0);
+    }));
+});
+
+describe("a peer that takes the connection and says nothing", LIMIT, () => {
+  it("is given up at the deadline of the call, or when its caller is cancelled", () =>
+    withHosts(async (open) => {
+      const sockets: Socket[] = [];
+      const silent = createServer((socket) => void sockets.push(socket)).listen(0, "127.0.0.1");
+      await event(silent, "listening");
+      const address = silent.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const target = { multiaddr: `/ip4/127.0.0.1/tcp/${address.port}` };
+      const a = await open();
+
+      await assert.rejects(a.rpc.call(target, echo, { value: 1 }, { timeoutMs: 200 }), {
+        code: "E_UNREACHABLE",
+      });
+
+      const outcome = await cancelScope(async (scope) => {
+        const call = a.rpc.call(target, echo, { value: 1 });
+        setImmediate(() => scope.cancel("enough"));
+        return call;
+      });
+      assert.equal(outcome.ok, false);
+      const signal = AbortSignal.timeout(50);
+      await assert.rejects(a.openChannel(target, { signal }), { name: "TimeoutError" });
+
+      for (const socket of sockets) socket.destroy();
+      silent.close();
     }));
 });
 

@@ -21,6 +21,12 @@ function dispatcher(methods = plainMethods): ReturnType<typeof createDispatcher>
   return createDispatcher({ methods, authority: createAuthority(), logger: silentLogger });
 }
 
+const codeOf = async (name: string, params: unknown, run?: () => Promise<never>): Promise<string> => {
+  const methods = run ? [served(echo, run)] : plainMethods;
+  const outcome = await dispatcher(methods).dispatch(name, params, owner);
+  return outcome.ok ? "ok" : outcome.error.code;
+};
+
 describe("the dispatcher", () => {
   it("answers with the value of the method", async () => {
     assert.deepEqual(await dispatcher().dispatch("test.echo", { value: 1 }, owner), {
@@ -30,11 +36,6 @@ describe("the dispatcher", () => {
   });
 
   it("says what is wrong as plain data: no such method, bad input, no grant, a failure on purpose, a defect", async () => {
-    const codeOf = async (name: string, params: unknown, run?: () => Promise<never>): Promise<string> => {
-      const methods = run ? [served(echo, run)] : plainMethods;
-      const outcome = await dispatcher(methods).dispatch(name, params, owner);
-      return outcome.ok ? "ok" : outcome.error.code;
-    };
     assert.equal(await codeOf("no.such", {}), "E_METHOD_NOT_FOUND");
     assert.equal(await codeOf("test.echo", "no object"), "E_INVALID_INPUT");
     assert.equal(

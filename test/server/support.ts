@@ -19,7 +19,10 @@ export interface SmallNodeOptions {
   readonly tools?: readonly Tool[];
   readonly upstreams?: Upstream;
   readonly clock?: Clock;
+  /** Peers that it has heard from. */
   readonly peers?: readonly Peer[];
+  /** Peers that discovery finds. */
+  readonly discoverable?: readonly Peer[];
 }
 
 /** A node without a network. */
@@ -55,7 +58,7 @@ export const FRIEND: Caller = {
 
 /** Opens a small node. Dispose of it to end everything that it began. */
 export async function openSmallNode(options: SmallNodeOptions = {}): Promise<SmallNode> {
-  const { clock = systemClock, tools = allTools, upstreams, peers = [] } = options;
+  const { clock = systemClock, tools = allTools, upstreams, peers = [], discoverable = [] } = options;
   const host = openHost({ clock });
   const { nursery } = host;
   const stores = openMemoryStores();
@@ -63,11 +66,6 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];
 
-  const requireHere = ({ peerId, multiaddr }: PeerTarget): void => {
-    const here =
-      (peerId === undefined || peerId === SELF) && (multiaddr === undefined || multiaddr === SELF_ADDRESS);
-    if (!here) throw new UnreachableError(`nobody at ${peerId ?? multiaddr}`);
-  };
   const context = (caller: Caller, { signal, progress }: CallFacts): ToolContext => ({
     caller,
     signal,
@@ -106,7 +104,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
       await local.completeHeld(callerName(caller), taskId, outcome);
     },
     peers: () => peers,
-    findPeers: async () => [],
+    findPeers: async ({ limit }) => discoverable.slice(0, limit),
   });
   const server = createMcpServer({
     name: "small",
@@ -136,4 +134,11 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
       await stores.close();
     },
   };
+}
+
+/** Every other node is out of reach. */
+function requireHere({ peerId, multiaddr }: PeerTarget): void {
+  const here =
+    (peerId === undefined || peerId === SELF) && (multiaddr === undefined || multiaddr === SELF_ADDRESS);
+  if (!here) throw new UnreachableError(`nobody at ${peerId ?? multiaddr}`);
 }

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { openSqliteStores } from "../../src/store/index.ts";
 import { tempFolder } from "./temp-folder.ts";
 
-const CYCLES = 6;
+const CYCLES = 4;
 const child = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
 
 /** What a child acknowledged before it was killed, at the line of that number. */

@@ -79,16 +79,21 @@ export class LoopbackRpc implements RpcClient {
     this.#down = false;
   }
 
-  async call<I, O>(_target: PeerTarget, method: Method<I, O>, input: I, options: RpcOptions = {}): Promise<O> {
+  async call<I, O>(
+    _target: PeerTarget,
+    method: Method<I, O>,
+    input: I,
+    options: RpcOptions = {},
+  ): Promise<O> {
     const { signal, timeoutMs = DEFAULT_RPC_TIMEOUT_MS } = options;
     const { nursery, clock = systemClock } = this.#options;
     this.calls.set(method.name, (this.calls.get(method.name) ?? 0) + 1);
+    if (signal?.aborted) throw new CancelledError("the caller gave up");
     if (this.#down) throw new UnreachableError("nobody is there");
     const sent = JSON.stringify(input);
     const gone = new AbortController();
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const onAbort = (): void => reject(new CancelledError("the caller gave up"));
-    if (signal?.aborted) onAbort();
     signal?.addEventListener("abort", onAbort, { once: true });
     const undo = clock.schedule(() => reject(new PeerTimeoutError("loopback", timeoutMs)), timeoutMs);
     this.#underWay.add(reject);

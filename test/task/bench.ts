@@ -15,7 +15,7 @@ import { LoopbackRpc } from "../support/loopback-rpc.ts";
 export interface Bench {
   readonly queue: TaskQueue;
   /** The queue in another holder's hands. */
-  as(holder: string): TaskQueue;
+  readonly as: (holder: string) => TaskQueue;
   readonly clock: TestClock;
   readonly local: LocalTaskQueue;
   readonly store: TaskStore;
@@ -31,7 +31,10 @@ export interface BenchOptions extends Partial<Omit<LocalQueueOptions, "nursery" 
 }
 
 /** Runs `test` with a queue in this process, and stops it. */
-export async function withQueue(test: (bench: Bench) => Promise<void>, options: BenchOptions = {}): Promise<void> {
+export async function withQueue(
+  test: (bench: Bench) => Promise<void>,
+  options: BenchOptions = {},
+): Promise<void> {
   const clock = options.clock ?? new TestClock();
   const { wrap = (one) => one, store = openMemoryStores().tasks, ...rest } = options;
   await openNursery(async (nursery) => {
@@ -74,4 +77,23 @@ export async function claimOne(queue: TaskQueue, leaseMs = 30_000): Promise<Clai
 /** What rejected with this code, for `assert.rejects`. */
 export function code(expected: string): { readonly code: string } {
   return { code: expected };
+}
+
+/** `store` with some of its methods replaced. */
+export function storeWith(store: TaskStore, replaced: Partial<TaskStore>): TaskStore {
+  return {
+    insert: (...args) => store.insert(...args),
+    claim: (...args) => store.claim(...args),
+    renew: (...args) => store.renew(...args),
+    note: (...args) => store.note(...args),
+    settle: (...args) => store.settle(...args),
+    cancel: (...args) => store.cancel(...args),
+    get: (...args) => store.get(...args),
+    leaseOf: (...args) => store.leaseOf(...args),
+    list: (...args) => store.list(...args),
+    settleDue: (...args) => store.settleDue(...args),
+    stats: (...args) => store.stats(...args),
+    prune: (...args) => store.prune(...args),
+    ...replaced,
+  };
 }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CUT_MARK } from "../../src/task/drafts.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
-import { MAX_BODY_BYTES, MAX_LOG_LINE_CHARS, MAX_LOG_LINES } from "../../src/task/task.ts";
+import { type LogLine, MAX_BODY_BYTES, MAX_LOG_LINE_CHARS, MAX_LOG_LINES } from "../../src/task/task.ts";
 import { settled } from "../support/clock.ts";
 import { type Bench, claimOne, code, submitOne } from "./bench.ts";
+import { endings, waiting } from "./conformance-ends.ts";
 
 const ERROR = { code: "E_TOOL_FAILED", message: "no luck", failureClass: "internal" };
 
@@ -13,12 +14,17 @@ type Opener = (test: (bench: Bench) => Promise<void>) => Promise<void>;
 
 /** Declares the suite. `open` runs a test with a fresh queue. */
 export function describeTaskQueue(name: string, open: Opener): void {
-  describe(`${name}: submitting and claiming`, () => submitting(open));
-  describe(`${name}: leases`, () => leases(open));
-  describe(`${name}: the end of a task`, () => endings(open));
-  describe(`${name}: waiting`, () => waiting(open));
-  describe(`${name}: reading`, () => reading(open));
-  describe(`${name}: what is refused`, () => refusals(open));
+  describe(`${name}: submitting and claiming`, { timeout: 30_000 }, () => submitting(open));
+  describe(`${name}: leases`, { timeout: 30_000 }, () => leases(open));
+  describe(`${name}: the end of a task`, { timeout: 30_000 }, () => endings(open));
+  describe(`${name}: waiting`, { timeout: 30_000 }, () => waiting(open));
+  describe(`${name}: reading`, { timeout: 30_000 }, () => reading(open));
+  describe(`${name}: what is refused`, { timeout: 30_000 }, () => refusals(open));
+}
+
+/** A line of a task's log. */
+function line(message: string): LogLine {
+  return { atMs: 1, stream: "stdout", message };
 }
 
 function submitting(open: Opener): void {
@@ -39,11 +45,20 @@ function submitting(open: Opener): void {
   it("hands out higher priorities first, and equal ones in order of submission", () =>
     open(async ({ queue }) => {
       const ids = new Map<string, string>();
-      for (const [name, priority] of [["a", 5], ["b", 9], ["c", 5], ["d", 1], ["e", 9]] as const) {
+      for (const [name, priority] of [
+        ["a", 5],
+        ["b", 9],
+        ["c", 5],
+        ["d", 1],
+        ["e", 9],
+      ] as const) {
         ids.set(await submitOne(queue, { priority }), name);
       }
       const claimed = await queue.claim({ workerId: "w", limit: 10 });
-      assert.deepEqual(claimed.map(({ task }) => ids.get(task.id)), ["b", "e", "a", "c", "d"]);
+      assert.deepEqual(
+        claimed.map(({ task }) => ids.get(task.id)),
+        ["b", "e", "a", "c", "d"],
+      );
     }));
 
   it("gives a worker only the types it takes, aliases included", () =>
@@ -51,7 +66,10 @@ function submitting(open: Opener): void {
       await submitOne(queue, { type: "echo" });
       const id = await submitOne(queue, { type: "tool", payload: { tool: "t" } });
       const claimed = await queue.claim({ workerId: "w", types: ["tool.call"], limit: 10 });
-      assert.deepEqual(claimed.map(({ task }) => task.id), [id]);
+      assert.deepEqual(
+        claimed.map(({ task }) => task.id),
+        [id],
+      );
     }));
 
   it("gives a task that needs a tool only to a worker that has it", () =>
@@ -59,7 +77,10 @@ function submitting(open: Opener): void {
       const id = await submitOne(queue, { type: "tool.call", payload: { tool: "fs__read" } });
       assert.deepEqual(await queue.claim({ workerId: "w", skills: ["tool:other"] }), []);
       const claimed = await queue.claim({ workerId: "w", skills: ["tool:fs__read"] });
-      assert.deepEqual(claimed.map(({ task }) => task.id), [id]);
+      assert.deepEqual(
+        claimed.map(({ task }) => task.id),
+        [id],
+      );
     }));
 
   it("gives the same task for the same idempotency key, and refuses it for other work", () =>
@@ -122,7 +143,10 @@ function submitting(open: Opener): void {
       controller.abort();
       await assert.rejects(claim, code("E_CANCELLED"));
       const id = await submitOne(queue);
-      assert.deepEqual((await other).map(({ task }) => [task.id, task.workerId]), [[id, "w2"]]);
+      assert.deepEqual(
+        (await other).map(({ task }) => [task.id, task.workerId]),
+        [[id, "w2"]],
+      );
     }));
 }
 
@@ -188,14 +212,16 @@ function leases(open: Opener): void {
       const claim = queue.claim({ workerId: "w2", waitMs: 60_000 });
       await settled();
       await queue.release(lease, "");
-      assert.deepEqual((await claim).map(({ task }) => task.id), [id]);
+      assert.deepEqual(
+        (await claim).map(({ task }) => task.id),
+        [id],
+      );
     }));
 
   it("adds progress and the last log lines, long ones cut with a mark", () =>
     open(async ({ queue }) => {
       const id = await submitOne(queue);
       const { lease } = await claimOne(queue);
-      const line = (message: string) => ({ atMs: 1, stream: "stdout", message });
       const long = "x".repeat(MAX_LOG_LINE_CHARS - CUT_MARK.length - 1) + "\u{1F600}".repeat(20);
       await queue.note(lease, { progress: { done: 1, phase: "a" }, logs: [line("first")] });
       await queue.note(lease, {
@@ -208,137 +234,6 @@ function leases(open: Opener): void {
       assert.equal(task.logs[0]?.message, "1");
       const last = task.logs.at(-1)?.message ?? "";
       assert.ok(last.endsWith(CUT_MARK) && last.length <= MAX_LOG_LINE_CHARS && last.isWellFormed());
-    }));
-}
-
-function endings(open: Opener): void {
-  it("accepts a result once, and its repetition under the same lease", () =>
-    open(async ({ queue }) => {
-      const id = await submitOne(queue);
-      const { lease } = await claimOne(queue);
-      await queue.complete(lease, { answer: 42 });
-      await queue.complete(lease, { answer: 42 });
-      const task = await queue.get(id);
-      assert.deepEqual([task?.state, task?.result], ["completed", { answer: 42 }]);
-      assert.equal(task?.history.filter(({ kind }) => kind === "completed").length, 1);
-    }));
-
-  it("fails a task for good when no retry is asked for", () =>
-    open(async ({ queue }) => {
-      const id = await submitOne(queue);
-      const { lease } = await claimOne(queue);
-      await queue.fail(lease, { error: ERROR, result: { half: 1 } });
-      const task = await queue.get(id);
-      assert.deepEqual(
-        [task?.state, task?.deadLetter, task?.error, task?.result],
-        ["failed", false, ERROR, { half: 1 }],
-      );
-    }));
-
-  it("tries again after a pause, and dead-letters the task when its attempts are used up", () =>
-    open(async ({ queue, clock }) => {
-      const id = await submitOne(queue, { maxAttempts: 2 });
-      const first = await claimOne(queue);
-      await queue.fail(first.lease, { error: ERROR, retry: true, retryAfterMs: 7000 });
-      assert.equal((await queue.get(id))?.state, "queued");
-      assert.deepEqual((await queue.get(id))?.error, ERROR);
-      const from = clock.now();
-      const [second] = await clock.autojump(queue.claim({ workerId: "w", waitMs: 60_000 }));
-      assert.ok(clock.now() - from >= 7000 && clock.now() - from < 7100);
-      assert.ok(second);
-      await queue.fail(second.lease, { error: ERROR, retry: true });
-      await queue.fail(second.lease, { error: ERROR, retry: true });
-      const task = await queue.get(id);
-      assert.deepEqual([task?.state, task?.deadLetter, task?.attempt], ["failed", true, 2]);
-    }));
-
-  it("tries again at once if asked to", () =>
-    open(async ({ queue }) => {
-      const id = await submitOne(queue);
-      const { lease } = await claimOne(queue);
-      const claim = queue.claim({ workerId: "w2", waitMs: 60_000 });
-      await settled();
-      await queue.fail(lease, { error: ERROR, retry: true, retryAfterMs: 0 });
-      assert.deepEqual((await claim).map(({ task }) => task.id), [id]);
-    }));
-
-  it("dead-letters a task whose workers went away too often, and tells who waits", () =>
-    open(async ({ queue, clock }) => {
-      const id = await submitOne(queue, { maxAttempts: 1 });
-      await claimOne(queue, 1000);
-      const outcome = await clock.autojump(queue.wait(id, 10_000));
-      assert.equal(outcome.finished, true);
-      assert.deepEqual([outcome.task.state, outcome.task.deadLetter], ["failed", true]);
-    }));
-
-  it("cancels queued and running tasks, but not finished or unknown ones", () =>
-    open(async ({ queue }) => {
-      const queued = await submitOne(queue);
-      await queue.cancel(queued, "not needed");
-      assert.equal((await queue.get(queued))?.state, "cancelled");
-      assert.match((await queue.get(queued))?.error?.message ?? "", /not needed/);
-
-      const running = await submitOne(queue);
-      const { lease } = await claimOne(queue);
-      assert.equal(lease.taskId, running);
-      await queue.cancel(running, "");
-      await assert.rejects(queue.renew(lease, 1000), code("E_LEASE_LOST"));
-      await assert.rejects(queue.complete(lease, {}), code("E_LEASE_LOST"));
-      await assert.rejects(queue.cancel(running, ""), code("E_TASK_FINISHED"));
-      await assert.rejects(queue.cancel("0".repeat(32), ""), code("E_TASK_NOT_FOUND"));
-    }));
-}
-
-function waiting(open: Opener): void {
-  it("ends with the completion, without any time passing", () =>
-    open(async ({ queue, clock }) => {
-      const id = await submitOne(queue);
-      const waits = Array.from({ length: 5 }, () => queue.wait(id, 60_000));
-      await settled();
-      const { lease } = await claimOne(queue);
-      const from = clock.now();
-      await queue.complete(lease, { answer: 42 });
-      for (const { finished, task } of await Promise.all(waits)) {
-        assert.deepEqual([finished, task.state, task.result], [true, "completed", { answer: 42 }]);
-      }
-      assert.equal(clock.now(), from);
-      assert.equal((await queue.wait(id, 0)).finished, true);
-    }));
-
-  it("ends unfinished when the time is up", () =>
-    open(async ({ queue, clock }) => {
-      const id = await submitOne(queue);
-      const from = clock.now();
-      const wait = queue.wait(id, 150_000);
-      await settled();
-      await claimOne(queue, 3_600_000);
-      const outcome = await clock.autojump(wait);
-      assert.deepEqual([outcome.finished, outcome.task.state], [false, "running"]);
-      assert.equal(clock.now() - from, 150_000);
-      assert.equal((await queue.wait(id, 0)).finished, false);
-    }));
-
-  it("ends when the task fails or is cancelled", () =>
-    open(async ({ queue }) => {
-      const failing = await submitOne(queue);
-      const { lease } = await claimOne(queue);
-      const cancelled = await submitOne(queue);
-      const waits = [queue.wait(failing, 60_000), queue.wait(cancelled, 60_000)];
-      await settled();
-      await queue.fail(lease, { error: ERROR });
-      await queue.cancel(cancelled, "");
-      const outcomes = await Promise.all(waits);
-      assert.deepEqual(outcomes.map(({ task }) => task.state), ["failed", "cancelled"]);
-    }));
-
-  it("refuses an unknown task and ends when the caller gives up", () =>
-    open(async ({ queue }) => {
-      await assert.rejects(queue.wait("0".repeat(32), 60_000), code("E_TASK_NOT_FOUND"));
-      const controller = new AbortController();
-      const wait = queue.wait(await submitOne(queue), 60_000, { signal: controller.signal });
-      await settled();
-      controller.abort();
-      await assert.rejects(wait, code("E_CANCELLED"));
     }));
 }
 

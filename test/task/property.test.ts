@@ -1,7 +1,7 @@
 /** Random histories of a queue against a simple model. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { ClaimedTask } from "../../src/task/queue.ts";
 import { settled } from "../support/clock.ts";
 import { type Bench, submitOne, withQueue } from "./bench.ts";
@@ -9,13 +9,26 @@ import { type Bench, submitOne, withQueue } from "./bench.ts";
 const types = fc.uniqueArray(fc.constantFrom("x", "y", "z"), { minLength: 1 });
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("submit" as const), types, priority: fc.integer({ min: 1, max: 10 }) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("claim" as const), types, limit: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("submit" as const),
+      types,
+      priority: fc.integer({ min: 1, max: 10 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant("claim" as const), types, limit: fc.integer({ min: 1, max: 3 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("delay" as const), types }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("give-up" as const), which: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("complete" as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("release" as const), which: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("pass-time" as const), ms: fc.integer({ min: 1, max: 1500 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("pass-time" as const), ms: fc.integer({ min: 1, max: 1500 }) }),
+  },
 );
 
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
@@ -77,7 +90,11 @@ class History {
     const { tasks } = await queue.list({ state: "queued", limit: 1000 });
     const ready = tasks.filter((task) => (task.notBeforeMs ?? 0) <= this.#bench.clock.epochMs());
     for (const { types: wanted } of this.#parked) {
-      assert.deepEqual(ready.filter((task) => wanted.includes(task.type)), [], "a task waits while somebody waits for it");
+      assert.deepEqual(
+        ready.filter((task) => wanted.includes(task.type)),
+        [],
+        "a task waits while somebody waits for it",
+      );
     }
     const { byState } = await queue.stats();
     assert.equal(byState.completed, this.#completed.size);
@@ -137,20 +154,24 @@ function pick<T>(list: readonly T[], which: number): T | undefined {
   return list[which % Math.max(1, list.length)];
 }
 
-it("leaves no task waiting that somebody waits for, whatever happens in whatever order", { timeout: 60_000 }, async () => {
-  // Each inner list happens at once, without anything coming to rest in between.
-  const history = fc.array(fc.array(step, { maxLength: 5 }), { maxLength: 12 });
-  await fc.assert(
-    fc.asyncProperty(history, (rounds) =>
-      withQueue(async (bench) => {
-        const model = new History(bench);
-        for (const round of rounds) {
-          for (const one of round) await model.take(one);
-          await model.check();
-        }
-        await model.finish();
-      }),
-    ),
-    { numRuns: 150 },
-  );
-});
+it(
+  "leaves no task waiting that somebody waits for, whatever happens in whatever order",
+  { timeout: 60_000 },
+  async () => {
+    // Each inner list happens at once, without anything coming to rest in between.
+    const history = fc.array(fc.array(step, { maxLength: 5 }), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(history, (rounds) =>
+        withQueue(async (bench) => {
+          const model = new History(bench);
+          for (const round of rounds) {
+            for (const one of round) await model.take(one);
+            await model.check();
+          }
+          await model.finish();
+        }),
+      ),
+      { numRuns: 150 },
+    );
+  },
+);

@@ -173,7 +173,7 @@ describe("tool contract", () => {
       replayed++;
       assert.equal(answer["ok"], result["ok"], `${tool} ${note}: ${JSON.stringify(answer)}`);
       if (result["ok"] === false) assert.match(String(answer["error_code"]), /^E_/);
-      else assert.deepEqual(shapeOf(result, answer), expected(result), `${tool} ${note}`);
+      else assert.deepEqual(shapeOf(result, answer), corrected(result), `${tool} ${note}`);
     }
     assert.equal(replayed, 11);
   });
@@ -196,7 +196,7 @@ function plain(schema: object): JsonSchemaType {
 const VARYING = new Set(["task_id", "created_at", "updated_at"]);
 
 /** The recorded result with the one documented defect of shape corrected: tasks nested in tasks. */
-function expected(result: JsonObject): unknown {
+function corrected(result: JsonObject): unknown {
   const { tasks } = result;
   const flat = isJsonObject(tasks) ? { ...result, tasks: tasks["tasks"] } : result;
   return comparable(flat, flat);

@@ -1,3 +1,4 @@
+// oxlint-disable unicorn/prefer-add-event-listener -- transports tell of events by on… properties only
 /** Spawned MCP servers: messages, failures, and that nothing of their process trees is left behind. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -17,7 +18,7 @@ import { type NurseryHost, openHost } from "../../src/nursery/index.ts";
 import { processStartTime } from "../../src/process.ts";
 import { openChildRegistry, reapOrphans } from "../../src/transport/child-registry.ts";
 import { childTransport } from "../../src/transport/child.ts";
-import { runs, toolsServer, until } from "../support/servers/index.ts";
+import { ENVIRONMENT, runs, toolsServer, until } from "../support/servers/index.ts";
 
 let host: NurseryHost;
 let folder: string;
@@ -43,7 +44,13 @@ async function text(connection: Connection, tool: string, args = {}): Promise<st
 }
 
 function node(script: string): ReturnType<typeof childTransport> {
-  const shared = { ambient: process.env, nursery: host.nursery, clock: systemClock, logger: silentLogger, ...QUICK };
+  const shared = {
+    env: ENVIRONMENT,
+    nursery: host.nursery,
+    clock: systemClock,
+    logger: silentLogger,
+    ...QUICK,
+  };
   return childTransport({ command: process.execPath, args: ["-e", script], ...shared });
 }
 
@@ -51,8 +58,18 @@ describe("a spawned server", () => {
   it("answers, in the newest protocol it knows", async () => {
     host = openHost();
     const connection = await connect(() => toolsServer(host.nursery));
-    assert.deepEqual((await connection.callTool("echo", { value: [1, "ü"] })).structuredContent, { value: [1, "ü"] });
+    assert.deepEqual((await connection.callTool("echo", { value: [1, "ü"] })).structuredContent, {
+      value: [1, "ü"],
+    });
     assert.equal(connection.protocolVersion, "2026-07-28");
+    await connection.close();
+  });
+
+  it("may be old and end at the question for its protocol: it is started again and asked differently", async () => {
+    host = openHost();
+    const connection = await connect(() => toolsServer(host.nursery, ["--strict"]));
+    assert.equal(connection.protocolVersion, "2025-11-25");
+    assert.match(await text(connection, "pid"), /^\d+$/);
     await connection.close();
   });
 
@@ -68,7 +85,10 @@ describe("a spawned server", () => {
   it("may greet on standard output and still be understood", async () => {
     host = openHost();
     const connection = await connect(() => toolsServer(host.nursery, ["--greet"]));
-    assert.equal((await connection.listTools()).some((tool) => tool.name === "echo"), true);
+    assert.equal(
+      (await connection.listTools()).some((tool) => tool.name === "echo"),
+      true,
+    );
     await connection.close();
   });
 
@@ -76,18 +96,26 @@ describe("a spawned server", () => {
     host = openHost();
     const shared = { args: [], nursery: host.nursery, clock: systemClock, logger: silentLogger };
     const open = (): Transport => childTransport({ command: "/nonexistent/server", ...shared });
-    await assert.rejects(connect(open), (error: unknown) => hasCode(error, "E_UNREACHABLE") && /nonexistent/.test(String(error)));
+    await assert.rejects(
+      connect(open),
+      (error: unknown) => hasCode(error, "E_UNREACHABLE") && /nonexistent/.test(String(error)),
+    );
   });
 
   it("that ends at once is unreachable, with its exit code and last words", async () => {
     host = openHost();
-    await assert.rejects(connect(() => toolsServer(host.nursery, ["--fail"])), (error: unknown) => hasCode(error, "E_UNREACHABLE") && /code 3.*no licence file/.test(String(error)));
+    await assert.rejects(
+      connect(() => toolsServer(host.nursery, ["--fail"])),
+      (error: unknown) => hasCode(error, "E_UNREACHABLE") && /code 3.*no licence file/.test(String(error)),
+    );
   });
 
   it("breaks the calls under way when it dies", async () => {
     host = openHost();
     const connection = await connect(() => toolsServer(host.nursery));
-    await assert.rejects(connection.callTool("die", {}), (error: unknown) => hasCode(error, "E_CONNECTION_LOST"));
+    await assert.rejects(connection.callTool("die", {}), (error: unknown) =>
+      hasCode(error, "E_CONNECTION_LOST"),
+    );
     assert.equal(connection.lost, true);
   });
 
@@ -108,19 +136,30 @@ describe("a spawned server", () => {
     assert.equal(runs(pid), false);
   });
 
-  it("gets no secret from our environment, but what it was given", async () => {
+  it("gets the environment that it was given, a marker, and nothing of ours", async () => {
     host = openHost();
-    const ambient = { PATH: process.env["PATH"], MY_TOKEN: "secret" };
-    const script = "console.log(JSON.stringify({jsonrpc:'2.0',method:'env',params:process.env})); setInterval(()=>{},1000)";
-    const shared = { nursery: host.nursery, clock: systemClock, logger: silentLogger, owner: "me/fs", ...QUICK };
-    const transport = childTransport({ command: process.execPath, args: ["-e", script], ambient, env: { GIVEN: "1" }, ...shared });
+    const script =
+      "console.log(JSON.stringify({jsonrpc:'2.0',method:'env',params:process.env})); setInterval(()=>{},1000)";
+    const shared = {
+      nursery: host.nursery,
+      clock: systemClock,
+      logger: silentLogger,
+      owner: "me/fs",
+      ...QUICK,
+    };
+    const transport = childTransport({
+      command: process.execPath,
+      args: ["-e", script],
+      env: { GIVEN: "1" },
+      ...shared,
+    });
     const told = new Promise<unknown>((resolve) => {
       transport.onmessage = resolve;
     });
     await transport.start();
     const { params } = JSON.parse(JSON.stringify(await told));
     await transport.close();
-    assert.deepEqual(Object.keys(params).toSorted(), ["GIVEN", "MCPP_MOUNT", "PATH"]);
+    assert.deepEqual(Object.keys(params).toSorted(), ["GIVEN", "MCPP_MOUNT"]);
     assert.match(params.MCPP_MOUNT, /^me\/fs\//);
   });
 });
@@ -176,16 +215,23 @@ describe("orphans", () => {
   it("of a node that was killed are ended at the next start, with what they started", async () => {
     host = openHost();
     const records = join(folder, "killed");
-    const parent = spawn(process.execPath, [join(import.meta.dirname, "../support/servers/parent.ts"), records], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const parent = spawn(
+      process.execPath,
+      [join(import.meta.dirname, "../support/servers/parent.ts"), records],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
     const [line] = await once(createInterface(parent.stdout), "line");
     const pids: number[] = JSON.parse(String(line));
     parent.kill("SIGKILL");
     await once(parent, "exit");
     assert.deepEqual(pids.map(runs), [true, true, true]);
     const reaped = await reapOrphans(records, QUICK.graceMs);
-    assert.deepEqual(reaped.map((one) => one.gone), [true]);
+    assert.deepEqual(
+      reaped.map((one) => one.gone),
+      [true],
+    );
     assert.deepEqual(pids.map(runs), [false, false, false]);
     assert.deepEqual(await readdir(records), []);
   });
@@ -204,14 +250,20 @@ describe("orphans", () => {
     host = openHost();
     const records = join(folder, "reused");
     await openChildRegistry(records);
-    const innocent = spawn(process.execPath, ["-e", "setInterval(()=>{},1000)"], { detached: true, stdio: "ignore" });
+    const innocent = spawn(process.execPath, ["-e", "setInterval(()=>{},1000)"], {
+      detached: true,
+      stdio: "ignore",
+    });
     await once(innocent, "spawn");
     const record = { marker: "m/1", command: "x", parentPid: 1, parentStartTime: "never", pid: innocent.pid };
     const startTime = processStartTime(innocent.pid ?? 0);
     await writeFile(join(records, "a.json"), JSON.stringify({ ...record, startTime: "another boot/1" }));
     await writeFile(join(records, "b.json"), JSON.stringify(record));
     const reaped = await reapOrphans(records);
-    assert.deepEqual(reaped.map((one) => one.pids), [[], []]);
+    assert.deepEqual(
+      reaped.map((one) => one.pids),
+      [[], []],
+    );
     assert.equal(innocent.exitCode, null);
     // The same record with the right start time does end it: the test above could fail.
     await writeFile(join(records, "c.json"), JSON.stringify({ ...record, startTime }));

@@ -21,6 +21,7 @@ describe("a command line", () => {
   });
 
   it("is refused if it is empty or a quote is open", () => {
-    for (const text of ["", "   ", `a "b`, "a 'b", "a\\"]) assert.throws(() => parseCommandLine(text), InvalidInputError, text);
+    for (const text of ["", "   ", `a "b`, "a 'b", "a\\"])
+      assert.throws(() => parseCommandLine(text), InvalidInputError, text);
   });
 });

@@ -16,6 +16,13 @@ const META = {
 };
 const ACCEPT = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
+async function readChunk(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  const { value } = (await reader?.read()) ?? {};
+  reader?.releaseLock();
+  return new TextDecoder().decode(value);
+}
+
 describe("HTTP endpoint over time", () => {
   let clock: TestClock;
   let node: SmallNode;
@@ -60,12 +67,6 @@ describe("HTTP endpoint over time", () => {
       headers: { ...ACCEPT, ...headers },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...body }),
     });
-  const readChunk = async (response: Response): Promise<string> => {
-    const reader = response.body?.getReader();
-    const { value } = (await reader?.read()) ?? {};
-    reader?.releaseLock();
-    return new TextDecoder().decode(value);
-  };
 
   it("shows a long call's client that it is alive", async () => {
     const call = modern("tools/call", { name: "endless", arguments: {} }, "endless");

@@ -1,6 +1,6 @@
 /** The HTTP endpoint with real sockets: raw requests, and the official clients of both generations in every mode. */
 import assert from "node:assert/strict";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest } from "node:http";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
@@ -17,19 +17,27 @@ import {
   startHttp,
 } from "../../src/transport/index.ts";
 import { openSmallNode, type SmallNode } from "../server/support.ts";
+import {
+  type Answer,
+  INITIALIZE,
+  JSON_HEADERS,
+  listIn,
+  META,
+  modern,
+  type Raw,
+  raw as rawTo,
+  sessionOf,
+  VERSION,
+} from "./http-support.ts";
 import { aborted, breaks, echo, type Endless, endless, steps } from "../server/tools.ts";
 
-const VERSION = "2026-07-28";
-const META = {
-  "io.modelcontextprotocol/protocolVersion": VERSION,
-  "io.modelcontextprotocol/clientCapabilities": {},
-  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-};
 const PIN = { mode: { pin: VERSION } } as const;
 
 let node: SmallNode;
 let http: HttpServer;
 let forever: Endless;
+
+const raw = (request?: Raw): Promise<Answer> => rawTo(http.url, request);
 
 function optionsFor(small: SmallNode): HttpOptions {
   return {
@@ -55,59 +63,6 @@ afterEach(async () => {
   await http.close();
   await node[Symbol.asyncDispose]();
 });
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage["headers"];
-  readonly text: string;
-}
-
-interface Raw {
-  readonly method?: string;
-  readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-/** Sends exactly what it is told to, with any Host header, which fetch would not. */
-function raw({ method = "POST", path, headers = {}, body }: Raw = {}): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = httpRequest(path ? new URL(path, http.url) : http.url, { method, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text: Buffer.concat(chunks).toString(),
-        });
-      });
-    });
-    sent.on("error", reject);
-    sent.end(body);
-  });
-}
-
-const JSON_HEADERS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
-
-function modern(method: string, params: object = {}, headers: Readonly<Record<string, string>> = {}): Raw {
-  const name = "name" in params && typeof params.name === "string" ? { "mcp-name": params.name } : {};
-  return {
-    headers: { ...JSON_HEADERS, "mcp-protocol-version": VERSION, "mcp-method": method, ...name, ...headers },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 7, method, params: { _meta: META, ...params } }),
-  };
-}
-
-const INITIALIZE: Raw = {
-  headers: JSON_HEADERS,
-  body: JSON.stringify({
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } },
-  }),
-};
 
 describe("HTTP guards", () => {
   it("tells its health", async () => {
@@ -283,33 +238,31 @@ describe("HTTP, stateless era", () => {
 });
 
 describe("HTTP, initialize era", () => {
-  const sessionOf = ({ headers }: Answer): string => String(headers["mcp-session-id"]);
-  const list = (session: string): Raw => ({
-    headers: { ...JSON_HEADERS, "mcp-session-id": session },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 2, method: "tools/list" }),
-  });
-
   it("opens a session, serves it, ends it, and then knows it no more", async () => {
     const session = sessionOf(await raw(INITIALIZE));
-    assert.match((await raw(list(session))).text, /"echo"/);
+    assert.match((await raw(listIn(session))).text, /"echo"/);
     assert.equal((await raw({ method: "DELETE", headers: { "mcp-session-id": session } })).status, 200);
-    const { status, text } = await raw(list(session));
+    const { status, text } = await raw(listIn(session));
     assert.deepEqual([status, JSON.parse(text).error.message], [404, "Session not found"]);
   });
 
   it("wants a session for anything but initialize", async () => {
     const body = JSON.stringify({ jsonrpc: "2.0", id: 2, method: "tools/list" });
     assert.equal((await raw({ headers: JSON_HEADERS, body })).status, 400);
-    assert.equal((await raw(list("unknown"))).status, 404);
+    assert.equal((await raw(listIn("unknown"))).status, 404);
   });
 
   it("ends the session idle longest when there would be too many", async () => {
     const first = sessionOf(await raw(INITIALIZE));
     const second = sessionOf(await raw(INITIALIZE));
-    assert.equal((await raw(list(first))).status, 200);
+    assert.equal((await raw(listIn(first))).status, 200);
     const third = sessionOf(await raw(INITIALIZE));
     assert.deepEqual(
-      [(await raw(list(first))).status, (await raw(list(second))).status, (await raw(list(third))).status],
+      [
+        (await raw(listIn(first))).status,
+        (await raw(listIn(second))).status,
+        (await raw(listIn(third))).status,
+      ],
       [200, 404, 200],
     );
   });
@@ -323,7 +276,7 @@ describe("HTTP, initialize era", () => {
         method: "tools/call",
         params: { name: "endless", arguments: {} },
       });
-      const { headers } = list(session);
+      const { headers } = listIn(session);
       raw({ headers: { ...headers }, body }).catch(() => undefined);
       await forever.begun();
     }
@@ -386,6 +339,24 @@ function isTransportV1(transport: object): transport is AnyTransportV1 {
 }
 
 describe("HTTP shutdown", () => {
+  it("lets a client finish that has connected but not yet asked for everything", async () => {
+    const slow = httpRequest(http.url, { method: "POST", headers: modern("tools/list").headers ?? {} });
+    const answered = new Promise<number | undefined>((resolve, reject) => {
+      slow.on("error", reject);
+      slow.on("response", (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+    });
+    const { body = "" } = modern("tools/list");
+    slow.write(body.slice(0, 10));
+    await raw({ method: "GET", path: "/health" });
+    const closing = http.close();
+    slow.end(body.slice(10));
+    assert.equal(await answered, 200);
+    await closing;
+  });
+
   it("lets a running request end, takes no new one, and closes idle connections", async () => {
     const call = raw(modern("tools/call", { name: "endless", arguments: {} }));
     await forever.begun();

@@ -6,7 +6,7 @@ import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import * as z from "zod";
 import type { MessageChannel } from "../../src/p2p/index.ts";
 import { p2pTransport } from "../../src/transport/p2p.ts";
-import { addressOf, echo, text, until, withHosts } from "../p2p/hosts.ts";
+import { addressOf, echo, text, withHosts } from "../p2p/hosts.ts";
 
 const LIMIT = { timeout: 20_000 };
 
@@ -29,6 +29,7 @@ function buildServer(): McpServer {
       return { content: [{ type: "text", text: "done" }] };
     },
   );
+  server.registerTool("wait", {}, () => new Promise<never>(() => undefined));
   return server;
 }
 
@@ -53,7 +54,7 @@ describe("MCP over a stream to a peer", LIMIT, () => {
         const { tools } = await client.listTools();
         assert.deepEqual(
           tools.map(({ name }) => name),
-          ["echo", "steps"],
+          ["echo", "steps", "wait"],
         );
         const values = Array.from({ length: 100 }, (_, i) => `v${i}`);
         const [results, rpc] = await Promise.all([
@@ -92,10 +93,10 @@ describe("MCP over a stream to a peer", LIMIT, () => {
       const huge = client.callTool({ name: "echo", arguments: { value: text(17 * 1024 * 1024) } });
       await assert.rejects(huge, /frame holds/);
 
-      let closed = false;
-      client.onclose = () => (closed = true);
+      const cut = client.callTool({ name: "wait", arguments: {} });
+      const failed = assert.rejects(cut, { code: "CONNECTION_CLOSED" });
       await b.close();
-      await until(() => closed);
+      await failed;
     }));
 
   it("is refused by a node that serves none", () =>

@@ -23,6 +23,10 @@ interface Message {
   readonly error?: { readonly code: number };
 }
 
+function call(id: number, name: string, args: object = {}, meta: object = {}): object {
+  return { id, method: "tools/call", params: { name, arguments: args, _meta: { ...META, ...meta } } };
+}
+
 describe("stdio", () => {
   let node: SmallNode;
   let forever: Endless;
@@ -37,19 +41,15 @@ describe("stdio", () => {
   const send = (...messages: readonly object[]): void => {
     stdin.write(messages.map((message) => `${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`).join(""));
   };
-  const call = (id: number, name: string, args: object = {}, meta: object = {}): object => ({
-    id,
-    method: "tools/call",
-    params: { name, arguments: args, _meta: { ...META, ...meta } },
-  });
   /** Reads so many messages off the output; everything on it must be one. */
   const read = async (count: number): Promise<readonly Message[]> => {
     let text = "";
     for (;;) {
       const lines = text.split("\n").slice(0, -1);
       if (lines.length >= count) return lines.map((line): Message => JSON.parse(line));
-      const chunk: unknown = stdout.read() ?? (await once(stdout, "readable"), stdout.read());
-      text += String(chunk ?? "");
+      const chunk: unknown = stdout.read();
+      if (chunk instanceof Buffer) text += chunk.toString();
+      else await once(stdout, "readable");
     }
   };
 

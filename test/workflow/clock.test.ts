@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import * as z from "zod";
 import {
   MAX_CLOCK_ENTRIES,
@@ -126,7 +126,13 @@ describe("a clock from the old wire", () => {
     for (const count of ["", "3.5", "0x10", "three", [], {}, Number.NaN]) {
       assert.equal(parseClock({ node_id: "p", vector: { p: count } }), undefined);
     }
-    for (const [count, integer] of [[" 7 ", 7n], ["1_000", 1000n], ["-3", -3n], [true, 1n], [-3.9, -3n]] as const) {
+    for (const [count, integer] of [
+      [" 7 ", 7n],
+      ["1_000", 1000n],
+      ["-3", -3n],
+      [true, 1n],
+      [-3.9, -3n],
+    ] as const) {
       assert.equal(parseClock({ node_id: "p", vector: { p: count } })?.count("p"), integer);
     }
   });
@@ -134,10 +140,14 @@ describe("a clock from the old wire", () => {
   it("is refused beyond the bounds", () => {
     const many = Object.fromEntries(Array.from({ length: MAX_CLOCK_ENTRIES }, (_, i) => [`p${i}`, 1]));
     assert.equal(parseClock({ node_id: "p", vector: many }), undefined);
-    assert.equal(parseClock({ node_id: "p", vector: { ["x".repeat(MAX_CLOCK_ID_CHARS + 1)]: 1 } }), undefined);
+    assert.equal(
+      parseClock({ node_id: "p", vector: { ["x".repeat(MAX_CLOCK_ID_CHARS + 1)]: 1 } }),
+      undefined,
+    );
     assert.equal(parseClock({ node_id: "p", vector: { p: "9".repeat(MAX_COUNTER_DIGITS + 1) } }), undefined);
     assert.equal(parseClock({ node_id: "p", vector: {}, merkle_root: "f".repeat(1000) }), undefined);
-    for (const none of [undefined, null, "clock", 3, [1], { node_id: 3 }]) assert.equal(parseClock(none), undefined);
+    for (const none of [undefined, null, "clock", 3, [1], { node_id: 3 }])
+      assert.equal(parseClock(none), undefined);
   });
 
   it("keeps an id that JavaScript would take for a prototype", () => {
@@ -152,8 +162,7 @@ describe("a vector clock", () => {
   for (const { name, initial, steps } of vectors.sequences) {
     it(`moves as recorded: ${name}`, () => {
       const clocks = new Map(Object.keys(initial).map((id) => [id, new VectorClock(id)]));
-      const all = (): unknown =>
-        Object.fromEntries([...clocks].map(([id, clock]) => [id, onTheWire(clock)]));
+      const all = (): unknown => Object.fromEntries([...clocks].map(([id, clock]) => [id, onTheWire(clock)]));
       assert.deepEqual(all(), initial);
       for (const { op, after } of steps) {
         const [verb, id = "", otherId = ""] = op;

@@ -120,12 +120,14 @@ function wasAcceptedOnce(record: JsonObject): boolean {
   return completed.length === 1 && only !== undefined && number(only, "lease_token") === Math.max(...tokens);
 }
 
+/** Whether the killed worker's lease on the task ran out; a task that it had handed back was not taken over. */
 function wasTakenOver(record: JsonObject, killed: string): boolean {
   const events = rows(record, "history");
-  const begun = events.some(
-    (event) => text(event, "event") === "claimed" && text(event, "worker_id") === killed,
-  );
-  return begun && text(record, "status") === "completed" && text(record, "assigned_worker") !== killed;
+  const expired = events.some((event, index) => {
+    const before = events.slice(0, index).findLast((earlier) => text(earlier, "event") === "claimed");
+    return text(event, "event") === "expired" && before !== undefined && text(before, "worker_id") === killed;
+  });
+  return expired && text(record, "status") === "completed" && text(record, "assigned_worker") !== killed;
 }
 
 function countByWorker(records: readonly JsonObject[]): Record<string, number> {

@@ -27,6 +27,9 @@ const BUSY_TIMEOUT_MS = 1000;
 /** A write-ahead log that a burst made larger than this is cut back at the next checkpoint. */
 const MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024;
 
+/** Room for the inner pages of every index of a queue of a million tasks, so that a claim does not go to the file. */
+const CACHE_KIB = 32 * 1024;
+
 /**
  * Files up to this size are checked whole when they are opened; larger ones only where the queue lives, without
  * payloads and results.
@@ -148,6 +151,8 @@ function prepare(connection: Connection, maxBytes: number | undefined): void {
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA journal_size_limit = ${MAX_IDLE_WAL_BYTES};
+    PRAGMA cache_size = -${CACHE_KIB};
+    PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = OFF;`);
   if (maxBytes !== undefined) limitSize(connection, maxBytes);
   migrate(connection);

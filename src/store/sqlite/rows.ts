@@ -95,17 +95,9 @@ export function objectOf(text: string | null): JsonObject | undefined {
   return parsed(z.custom<JsonObject>(isJsonObject), value);
 }
 
-const eventRow = z.object({
-  at_ms: z.number(),
-  kind: z.string(),
-  worker_id: optionalText,
-  token: z.int().nullable(),
-  detail: optionalText,
-});
-
 /** @param row - of the table `history` */
 export function eventOf(row: Row): TaskEvent {
-  const { at_ms, kind, worker_id, token, detail } = parsed(eventRow, row);
+  const { at_ms, kind, worker_id, token, detail } = row;
   return parsed(taskEventSchema, {
     atMs: at_ms,
     kind,

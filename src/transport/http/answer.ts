@@ -9,13 +9,15 @@ export function sendJson(
   headers: OutgoingHttpHeaders = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(body));
+  // Text, not bytes: node:http then sends head and body in one piece.
+  const text = JSON.stringify(body);
+  const length = Buffer.byteLength(text);
   response.writeHead(status, {
     "content-type": "application/json",
-    "content-length": bytes.length,
+    "content-length": length,
     ...headers,
   });
-  response.end(bytes);
+  response.end(text);
 }
 
 /** An error as JSON-RPC says it. */

@@ -1,6 +1,6 @@
 /** Reads the body of a request within a limit. */
 import type { IncomingMessage } from "node:http";
-import { InvalidInputError, MessageTooLargeError } from "../../errors.ts";
+import { ConnectionLostError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
 
 /** The largest request body: a task's payload and its envelope fit. */
 export const MAX_HTTP_BODY_BYTES: number = 16 * 1024 * 1024;
@@ -10,24 +10,37 @@ export const MAX_HTTP_BODY_BYTES: number = 16 * 1024 * 1024;
  *
  * @throws {@link MessageTooLargeError} as soon as it is known to exceed {@link MAX_HTTP_BODY_BYTES}
  * @throws {@link InvalidInputError} if it is no JSON
+ * @throws {@link ConnectionLostError} if the client went away before its end
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const tooLarge = (): Error =>
-    new MessageTooLargeError(`the body is larger than ${MAX_HTTP_BODY_BYTES} bytes`);
-  if (Number(request.headers["content-length"] ?? 0) > MAX_HTTP_BODY_BYTES) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    const part = Buffer.from(chunk);
-    bytes += part.length;
-    if (bytes > MAX_HTTP_BODY_BYTES) throw tooLarge();
-    chunks.push(part);
-  }
-  const text = Buffer.concat(chunks, bytes).toString("utf8");
+  const bytes = await readBytes(request);
   try {
-    const body: unknown = JSON.parse(text);
+    const body: unknown = JSON.parse(bytes.toString("utf8"));
     return body;
   } catch (cause) {
     throw new InvalidInputError("the body is no JSON", { cause });
   }
+}
+
+// Listeners instead of `for await`: the iterator costs as much as parsing a small message.
+function readBytes(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const refuse = (): void => {
+      // What still comes is read and dropped, so that the client gets to see the answer.
+      request.off("data", take).resume();
+      reject(new MessageTooLargeError(`the body is larger than ${MAX_HTTP_BODY_BYTES} bytes`));
+    };
+    const take = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > MAX_HTTP_BODY_BYTES) refuse();
+    };
+    request.on("end", () => resolve(Buffer.concat(chunks, bytes)));
+    request.on("error", (cause) => reject(new ConnectionLostError("the request broke off", { cause })));
+    request.on("close", () => reject(new ConnectionLostError("the client went away")));
+    if (Number(request.headers["content-length"] ?? 0) > MAX_HTTP_BODY_BYTES) refuse();
+    else request.on("data", take);
+  });
 }

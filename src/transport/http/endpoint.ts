@@ -8,7 +8,7 @@ import {
   localhostAllowedHostnames,
   localhostAllowedOrigins,
 } from "@modelcontextprotocol/server";
-import { BusyError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
+import { BusyError, ConnectionLostError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
 import {
   HTTP_ERROR_CODE,
   HEADER_MISMATCH_CODE,
@@ -99,7 +99,8 @@ async function answerPost(
       sendRpcError(response, 400, { code: PARSE_ERROR_CODE, message: "Parse error" });
     } else if (error instanceof BusyError) {
       refuse(response, 503, error.message, { "retry-after": RETRY_AFTER_S });
-    } else if (!request.destroyed || request.complete) {
+    } else if (!(error instanceof ConnectionLostError)) {
+      // A client that went away hears no answer.
       throw error;
     }
   }

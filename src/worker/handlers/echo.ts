@@ -26,7 +26,7 @@ function sleepMsOf(payload: JsonObject): number {
 }
 
 async function wait(sleepMs: number, { progress }: HandlerContext): Promise<void> {
-  for (let waited = 0; waited < sleepMs; ) {
+  for (let waited = 0; waited < sleepMs;) {
     const step = Math.min(TELL_EVERY_MS, sleepMs - waited);
     await sleep(step);
     waited += step;

@@ -33,10 +33,15 @@ export function toolCall(callTool: CallTool): Handler {
       const tool = toolNameOf(payload);
       if (tool === undefined) throw new InvalidInputError("the payload names no tool: give `tool` or `name`");
       const onProgress = (done: number, total?: number, message?: string): void => {
-        progress({ done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) });
+        progress({
+          done,
+          ...(total === undefined ? {} : { total }),
+          ...(message === undefined ? {} : { message }),
+        });
       };
       const outcome = await callTool(tool, argumentsOf(payload), { signal, onProgress });
-      if (outcome.isError) throw new ToolFailedError(textOf(outcome) || `tool '${tool}' failed without saying why`);
+      if (outcome.isError)
+        throw new ToolFailedError(textOf(outcome) || `tool '${tool}' failed without saying why`);
       return { tool, ...resultOf(outcome) };
     },
   };

@@ -1,9 +1,14 @@
 /** What a lease allows, and when it does not hold any more. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import type { LogLine } from "../../../src/task/task.ts";
 import { claimOf, claimOne, draft, idsOf, leaseOf, type OpenStores } from "./fixtures.ts";
 
 const lost = { code: "E_LEASE_LOST" };
+
+function line(n: number): LogLine {
+  return { atMs: n, stream: "stdout", message: `line ${n}` };
+}
 
 export function leaseConformance(open: OpenStores): void {
   it("holds for longer once it is renewed", async () => {
@@ -74,11 +79,6 @@ export function leaseConformance(open: OpenStores): void {
     const lease = leaseOf(await claimOne(stores.tasks));
     await stores.tasks.note(lease, { progress: { done: 1, total: 9 } }, 1);
     await stores.tasks.note(lease, { progress: { done: 2 } }, 2);
-    const line = (n: number): { atMs: number; stream: string; message: string } => ({
-      atMs: n,
-      stream: "stdout",
-      message: `line ${n}`,
-    });
     await stores.tasks.note(lease, { logs: [line(0), line(1)] }, 3);
     assert.deepEqual((await stores.tasks.get("a"))?.logs, [line(0), line(1)]);
     await stores.tasks.note(lease, { logs: Array.from({ length: 201 }, (_, i) => line(i + 2)) }, 4);

@@ -17,8 +17,9 @@ export function lifetimeConformance(open: OpenStores): void {
     });
 
     it("refuses everything afterwards", async () => {
-      const { tasks, outbox, cache, close } = await open();
-      await close();
+      const stores = await open();
+      const { tasks, outbox, cache } = stores;
+      await stores.close();
       const lease = { taskId: "a", token: 1, holder: "h" };
       const calls = [
         () => tasks.insert([draft("a")], 0),

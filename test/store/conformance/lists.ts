@@ -9,8 +9,9 @@ const error = { code: "E_X", message: "", failureClass: "internal" };
 
 /** Tasks 0…6: completed, failed, dead, cancelled, running, delayed, ready; even ones of type `echo`, odd of `other`. */
 async function oneOfEach(tasks: TaskStore): Promise<void> {
-  const type = (i: number): string => (i % 2 === 0 ? "echo" : "other");
-  const drafts = Array.from({ length: 5 }, (_, i) => draft(`t${i}`, { type: type(i) }));
+  const drafts = Array.from({ length: 5 }, (_, i) =>
+    draft(`t${i}`, { type: i % 2 === 0 ? "echo" : "other" }),
+  );
   await tasks.insert([...drafts, draft("t5", { type: "other", notBeforeMs: 1e6 }), draft("t6")], 0);
   const leases = (await tasks.claim(claimOf({ limit: 5, leaseUntilMs: 1e6 }), 0)).map((claim) =>
     leaseOf(claim),

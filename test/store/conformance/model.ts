@@ -1,7 +1,7 @@
 /** Random operations against a model that is too simple to be wrong. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { hasCode } from "../../../src/errors.ts";
 import type { Settlement, TaskStore } from "../../../src/task/store.ts";
 import type { TaskState } from "../../../src/task/task.ts";
@@ -60,12 +60,12 @@ class Model {
   readonly tasks: ModelTask[] = [];
   nowMs = 0;
 
-  insert(lane: string, priority: number, delay: number): ModelTask {
+  insert(name: string, priority: number, delay: number): ModelTask {
     const id = `t${this.tasks.length}`;
     const dueMs = this.nowMs + delay;
     const task: ModelTask = {
       id,
-      lane,
+      lane: name,
       priority,
       state: "queued",
       attempt: 0,

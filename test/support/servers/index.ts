@@ -5,7 +5,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { systemClock } from "../../../src/clock.ts";
 import { type Logger, silentLogger } from "../../../src/logger.ts";
 import type { Nursery } from "../../../src/nursery/index.ts";
-import { type ChildTransport, childTransport, type ChildTransportOptions } from "../../../src/transport/child.ts";
+import {
+  type ChildTransport,
+  childTransport,
+  type ChildTransportOptions,
+} from "../../../src/transport/child.ts";
 
 /** The script of the server with the tools that tests need. */
 export const TOOLS_SERVER: string = join(import.meta.dirname, "tools.mjs");
@@ -16,6 +20,9 @@ export const EVERYTHING_SERVER: string = join(
   "../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js",
 );
 
+/** What a test's child needs of our environment. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = { PATH: process.env["PATH"] ?? "" };
+
 /** A transport to the tools server, started with `flags`. */
 export function toolsServer(
   nursery: Nursery,
@@ -25,7 +32,7 @@ export function toolsServer(
   return childTransport({
     command: process.execPath,
     args: [TOOLS_SERVER, ...flags],
-    ambient: process.env,
+    env: ENVIRONMENT,
     nursery,
     clock: systemClock,
     logger: silentLogger,
@@ -53,7 +60,10 @@ export async function until(condition: () => boolean, limitMs = 10_000): Promise
 }
 
 /** A logger that keeps its lines. */
-export function keepingLogger(): { readonly logger: Logger; readonly lines: { readonly message: string; readonly facts: object }[] } {
+export function keepingLogger(): {
+  readonly logger: Logger;
+  readonly lines: { readonly message: string; readonly facts: object }[];
+} {
   const lines: { message: string; facts: object }[] = [];
   const keep = (facts: object, message: string): void => {
     lines.push({ message, facts });

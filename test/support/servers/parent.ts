@@ -14,8 +14,13 @@ await openNursery(async (nursery) => {
     target: "tools",
     logger: silentLogger,
   });
-  const pidOf = async (tool: string, args = {}): Promise<number> => Number(textOf(await connection.callTool(tool, args)));
-  const pids = [await pidOf("pid"), await pidOf("spawn", { detached: false }), await pidOf("spawn", { detached: true })];
+  const pidOf = async (tool: string, args = {}): Promise<number> =>
+    Number(textOf(await connection.callTool(tool, args)));
+  const pids = [
+    await pidOf("pid"),
+    await pidOf("spawn", { detached: false }),
+    await pidOf("spawn", { detached: true }),
+  ];
   process.stdout.write(`${JSON.stringify(pids)}\n`);
   await sleepForever();
 });

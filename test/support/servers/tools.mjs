@@ -15,11 +15,22 @@ if (flags.has("--fail")) {
   process.stderr.write("no licence file\n");
   process.exit(3);
 }
+if (flags.has("--strict")) {
+  process.stdin.once("data", (chunk) => {
+    if (!String(chunk).includes('"initialize"')) process.exit(1);
+  });
+}
 if (flags.has("--greet")) process.stdout.write("Welcome to tools!\n");
 
+function text(value) {
+  return { content: [{ type: "text", text: value }] };
+}
+
 function build() {
-  server = new McpServer({ name: "tools", version: "1.0.0" }, { capabilities: { tools: { listChanged: true } } });
-  const text = (value) => ({ content: [{ type: "text", text: value }] });
+  server = new McpServer(
+    { name: "tools", version: "1.0.0" },
+    { capabilities: { tools: { listChanged: true } } },
+  );
   server.registerTool("pid", { annotations: { readOnlyHint: true } }, () => text(String(process.pid)));
   server.registerTool("echo", { inputSchema: z.object({ value: z.unknown() }) }, ({ value }) => ({
     ...text(JSON.stringify({ value })),
@@ -33,19 +44,25 @@ function build() {
   }));
   server.registerTool("die", {}, () => process.exit(1));
   server.registerTool("die-idempotent", { annotations: { idempotentHint: true } }, () => process.exit(1));
-  server.registerTool("hang", {}, (ctx) =>
-    new Promise((resolve) => {
-      process.stderr.write("hanging\n");
-      ctx.mcpReq.signal.addEventListener("abort", () => {
-        process.stderr.write("cancelled\n");
-        resolve(text("cancelled"));
-      });
-    }),
+  server.registerTool(
+    "hang",
+    {},
+    (ctx) =>
+      new Promise((resolve) => {
+        process.stderr.write("hanging\n");
+        ctx.mcpReq.signal.addEventListener("abort", () => {
+          process.stderr.write("cancelled\n");
+          resolve(text("cancelled"));
+        });
+      }),
   );
   server.registerTool("count", { inputSchema: z.object({ to: z.number() }) }, async ({ to }, ctx) => {
     const progressToken = ctx.mcpReq._meta?.progressToken;
     for (let progress = 1; progress <= to; progress++) {
-      await ctx.mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress, total: to } });
+      await ctx.mcpReq.notify({
+        method: "notifications/progress",
+        params: { progressToken, progress, total: to },
+      });
     }
     return text("done");
   });

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig } from "../src/index.ts";
+import { StoreLockedError } from "../src/errors.ts";
+import { temporaryFolder } from "./support/node-process.ts";
+
+const EVERYTHING = join(import.meta.dirname, "../node_modules/@modelcontextprotocol/server-everything/dist/index.js");
+
+function configIn(dataDir: string, flags: Readonly<Record<string, unknown>> = {}): NodeConfig {
+  return loadConfig({ env: {}, flags: { dataDir, port: "0", logLevel: "silent", ...flags } }).config;
+}
+
+/** What keeps a process alive, by kind. */
+function handles(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}
+
+describe("a node", () => {
+  it("leaves no handle open when it is closed", async () => {
+    using folder = temporaryFolder();
+    const before = handles();
+    const node = await createNode(
+      configIn(folder.path, { mount: [`everything=${process.execPath} ${EVERYTHING}`], logLevel: "silent" }),
+    );
+    await using client = await connect(node);
+    await client.call("p2p_taskqueue_status", { detail: true });
+    const viaHttp = await callTool(node.url ?? "", "p2p_taskqueue_status", {});
+    assert.equal(viaHttp["peer_id"], node.peerId);
+    await client.close();
+    await node.close();
+    await node.ended;
+    // libp2p debounces its address book by a second, also when it was stopped meanwhile.
+    for (let round = 0; round < 100 && handles()["Timeout"] !== undefined; round++) await sleep(50);
+    assert.deepEqual(handles(), before);
+  });
+
+  it("refuses a data folder that another node has, and says who has it", async () => {
+    using folder = temporaryFolder();
+    await using first = await createNode(configIn(folder.path));
+    await assert.rejects(
+      createNode(configIn(folder.path)),
+      (error) => error instanceof StoreLockedError && error.message.includes(String(process.pid)),
+    );
+    assert.equal((await callTool(first, "p2p_taskqueue_status"))["ok"], true);
+  });
+
+  it("can be closed while it is used, twice, and starts again with the same identity and tasks", async () => {
+    using folder = temporaryFolder();
+    const first = await createNode(configIn(folder.path, { workers: "0" }));
+    const [receipt] = await first.queue.submit([{ type: "echo", payload: {} }]);
+    const waiting = first.queue.wait(receipt?.taskId ?? "", 60_000);
+    const outcome = waiting.then(
+      () => "answered",
+      (error: unknown) => (error instanceof Error ? error.name : "?"),
+    );
+    await Promise.all([first.close(), first.close()]);
+    assert.equal(await outcome, "ShuttingDownError");
+    await using again = await createNode(configIn(folder.path, { workers: "0" }));
+    assert.equal(again.peerId, first.peerId);
+    assert.equal((await again.queue.get(receipt?.taskId ?? ""))?.state, "queued");
+  });
+
+  it("is reached by multiaddr, and lists the tools of what is mounted on it", async () => {
+    using folder = temporaryFolder();
+    await using node: Node = await createNode(
+      configIn(folder.path, { http: false, mount: [`everything=${process.execPath} ${EVERYTHING}`, "bad=/no/such/program"] }),
+    );
+    await using client = await connect(node.multiaddrs[0] ?? "");
+    const done = await node.queue.submit([
+      { type: "tool.call", payload: { tool: "everything__echo", args: { message: "hi" } } },
+    ]);
+    const { task } = await node.queue.wait(done[0]?.taskId ?? "", 30_000);
+    assert.equal(task.state, "completed", JSON.stringify(task.error));
+    assert.match(JSON.stringify(task.result), /Echo: hi/);
+    const tools = await client.listTools();
+    assert.ok(tools.some((tool) => tool.name === "everything__echo"));
+    assert.ok(tools.some((tool) => tool.name === "p2p_taskqueue_submit"));
+  });
+});
