@@ -20,8 +20,15 @@ execFileSync(
   process.execPath,
   [
     join(ROOT, "node_modules/typescript/bin/tsc"),
-    ...["--noEmit", "false", "--emitDeclarationOnly", "--rootDir", "src", "--outDir", DIST],
-    ...["-p", join(ROOT, "tsconfig.build.json")],
+    "-p",
+    join(ROOT, "tsconfig.build.json"),
+    "--noEmit",
+    "false",
+    "--emitDeclarationOnly",
+    "--rootDir",
+    "src",
+    "--outDir",
+    DIST,
   ],
   { stdio: "inherit", cwd: ROOT },
 );

@@ -1,11 +1,12 @@
 /** A client for a URL, a command line, a multiaddr, or a node in this process. */
+import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
 import { openClient, type Client } from "./client/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { childEnvironment } from "./config.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { JsonObject } from "./content/json.ts";
-import { transportTo, type Transport } from "./node/transport.ts";
+import { transportTo } from "./transport/index.ts";
 import { type NurseryHost, openHost } from "./nursery/index.ts";
 
 /** Something in this process that can be connected to: a node. */
@@ -36,7 +37,10 @@ export interface ConnectOptions {
  *   or else a command line, whose process is started and ended with the client
  * @throws UnreachableError if nobody is there, DeadlineError, CancelledError, InvalidInputError for a target that is none
  */
-export async function connect(target: string | URL | Connectable, options: ConnectOptions = {}): Promise<Client> {
+export async function connect(
+  target: string | URL | Connectable,
+  options: ConnectOptions = {},
+): Promise<Client> {
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const host = openHost({ clock, name: "client" });
@@ -93,9 +97,11 @@ type OpenTransport = (signal: AbortSignal) => Promise<Transport>;
 async function opener(target: string | URL | Connectable, opening: Opening): Promise<OpenTransport> {
   if (target instanceof URL) return opener(target.href, opening);
   if (typeof target !== "string") return () => target.connect();
-  if (target.startsWith("/") && /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr|p2p)\//.test(target)) return peerOpener(target, opening);
+  if (target.startsWith("/") && /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr|p2p)\//.test(target))
+    return peerOpener(target, opening);
   const { host, clock, logger } = opening;
-  return () => Promise.resolve(transportTo(target, { nursery: host.nursery, clock, logger, env: childEnvironment() }));
+  return () =>
+    Promise.resolve(transportTo(target, { nursery: host.nursery, clock, logger, env: childEnvironment() }));
 }
 
 /** libp2p is loaded only when a peer is meant: it costs half a second. */
@@ -136,7 +142,14 @@ async function closeAll(host: NurseryHost, closing: readonly (() => Promise<void
 /** The client, whose end is also the end of what it was connected through. */
 function closingWith(client: Client, closeRest: () => Promise<void>): Client {
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= client.close().finally(closeRest));
+  const closeBoth = async (): Promise<void> => {
+    try {
+      await client.close();
+    } finally {
+      await closeRest();
+    }
+  };
+  const close = (): Promise<void> => (closed ??= closeBoth());
   return {
     target: client.target,
     get serverInfo() {

@@ -1,6 +1,12 @@
 /** All that is public of mcplusplus, named one by one. */
 export { callTool, connect, type Connectable, type ConnectOptions } from "./connect.ts";
-export { type LoadedConfig, loadConfig, type LoadOptions, type MountConfig, type NodeConfig } from "./config.ts";
+export {
+  type LoadedConfig,
+  loadConfig,
+  type LoadOptions,
+  type MountConfig,
+  type NodeConfig,
+} from "./config.ts";
 export { createNode, type Node, type NodeOptions } from "./node.ts";
 export { VERSION } from "./version.ts";
 export { type Client, type CallToolOptions, type ToolInfo, type ToolResult } from "./client/index.ts";

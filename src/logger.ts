@@ -15,7 +15,16 @@ export interface Logger {
 }
 
 /** Field names that are replaced in every line, wherever a careless caller puts them. */
-const SECRET_FIELDS = ["token", "*.token", "secret", "*.secret", "authorization", "*.authorization", "privateKey", "*.privateKey"];
+const SECRET_FIELDS = [
+  "token",
+  "*.token",
+  "secret",
+  "*.secret",
+  "authorization",
+  "*.authorization",
+  "privateKey",
+  "*.privateKey",
+];
 
 /**
  * A logger that writes JSON lines to standard error, synchronously, so that the last line before a crash is there.

@@ -1,5 +1,6 @@
 /** A node: opens the drivers, introduces the rooms to each other, and closes everything in reverse order. */
 import { hostname } from "node:os";
+import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
@@ -9,7 +10,6 @@ import { type Closers, createClosers } from "./node/closers.ts";
 import { openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
-import type { Transport } from "./node/transport.ts";
 import { openWork } from "./node/work.ts";
 import type { TaskQueue } from "./task/queue.ts";
 
@@ -72,7 +72,10 @@ interface Opening {
 async function open(config: NodeConfig, opening: Opening): Promise<Node> {
   const { clock, logger, host, closers } = opening;
   const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs: clock.epochMs() };
-  const foundation = await openFoundation({ ...common, authority: createAuthority({ allowPeers: config.allowPeers }) });
+  const foundation = await openFoundation({
+    ...common,
+    authority: createAuthority({ allowPeers: config.allowPeers }),
+  });
   const serving = await openServing(foundation);
   const network = await openNetwork(foundation, serving);
   const work = await openWork(foundation, serving, network, config.workerId ?? workerName(network.peerId));

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 const ROOT = resolve(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
 
-const BASE = ["nursery", "content", "errors", "clock", "logger", "process"];
+const BASE = ["nursery", "content", "errors", "clock", "logger", "process", "version"];
 const DOMAIN = ["authority", "peer", "task", "cache", "workflow"];
 const WIRING = ["node", "connect", "config", "data-folder"];
 
@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   clock: [],
   logger: [],
   process: [],
+  version: [],
   nursery: ["clock"],
   content: ["errors"],
   authority: BASE,
@@ -38,7 +39,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   node: [
     ...BASE,
     ...DOMAIN,
-    ...["tools", "server", "client", "store", "worker", "p2p", "discovery", "transport", "config", "data-folder"],
+    ...[
+      "tools",
+      "server",
+      "client",
+      "store",
+      "worker",
+      "p2p",
+      "discovery",
+      "transport",
+      "config",
+      "data-folder",
+    ],
   ],
   cli: [...BASE, ...DOMAIN, ...WIRING, "client", "discovery"],
   index: [...BASE, ...DOMAIN, ...WIRING, "client", "server", "tools", "store", "worker"],
@@ -60,8 +72,8 @@ interface Source {
 
 function sourcesUnder(folder: string): Source[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => ({ path: join(folder, name), text: readFileSync(join(folder, name), "utf8") }));
+    .filter((entry) => entry.endsWith(".ts"))
+    .map((entry) => ({ path: join(folder, entry), text: readFileSync(join(folder, entry), "utf8") }));
 }
 
 function importsOf(source: Source): string[] {
@@ -104,7 +116,9 @@ describe("the house", () => {
     const visit = (path: string, trail: readonly string[]): void => {
       if (done.has(path)) return;
       if (trail.includes(path)) {
-        cycles.push([...trail.slice(trail.indexOf(path)), path].map((step) => relative(SRC, step)).join(" → "));
+        cycles.push(
+          [...trail.slice(trail.indexOf(path)), path].map((step) => relative(SRC, step)).join(" → "),
+        );
         return;
       }
       for (const next of edges.get(path) ?? []) visit(next, [...trail, path]);
@@ -115,28 +129,38 @@ describe("the house", () => {
   });
 
   it("keeps files short", () => {
-    const lines = sources.map((source) => ({ name: name(source), count: source.text.split("\n").length - 1 }));
+    const lines = sources.map((source) => ({
+      name: name(source),
+      count: source.text.split("\n").length - 1,
+    }));
     assert.deepEqual(
       lines.filter((file) => file.count > MAX_FILE_LINES),
       [],
     );
-    const median = lines.map((file) => file.count).toSorted((a, b) => a - b)[Math.floor(lines.length / 2)] ?? 0;
+    const median =
+      lines.map((file) => file.count).toSorted((a, b) => a - b)[Math.floor(lines.length / 2)] ?? 0;
     assert.ok(median <= MAX_MEDIAN_LINES, `the median file has ${median} lines`);
   });
 
   it("names files by what they are", () => {
-    const vague = sources.filter((source) => EMPTY_WORDS.test(name(source)) && !PROPER_NAMES.has(relative(SRC, source.path)));
+    const vague = sources.filter(
+      (source) => EMPTY_WORDS.test(name(source)) && !PROPER_NAMES.has(relative(SRC, source.path)),
+    );
     assert.deepEqual(vague.map(name), []);
   });
 
   it("documents everything that is exported", () => {
-    const declaration = /^export (?:declare )?(?:abstract )?(?:async )?(?:function|class|interface|type|const|let)\*? \w/;
+    const declaration =
+      /^export (?:declare )?(?:abstract )?(?:async )?(?:function|class|interface|type|const|let)\*? \w/;
     const bare = sources.flatMap((source) => {
       const lines = source.text.split("\n");
       return lines.flatMap((line, index) => {
         const before = lines[index - 1]?.trim() ?? "";
-        const overload = /^export (?:async )?function/.test(line) && /^export (?:async )?function/.test(before);
-        return declaration.test(line) && !before.endsWith("*/") && !overload ? [`${name(source)}:${index + 1}`] : [];
+        const overload =
+          /^export (?:async )?function/.test(line) && /^export (?:async )?function/.test(before);
+        return declaration.test(line) && !before.endsWith("*/") && !overload
+          ? [`${name(source)}:${index + 1}`]
+          : [];
       });
     });
     assert.deepEqual(bare, []);
@@ -144,7 +168,15 @@ describe("the house", () => {
 
   it("mirrors src/ in test/: every test file of a room belongs to a room that exists", () => {
     const known = new Set(Object.keys(MAY_IMPORT));
-    const others = new Set(["support", "e2e", "vectors", "conformance", "architecture.test", "docs.test", "package.test"]);
+    const others = new Set([
+      "support",
+      "e2e",
+      "vectors",
+      "conformance",
+      "architecture.test",
+      "docs.test",
+      "package.test",
+    ]);
     const strays = readdirSync(join(ROOT, "test"))
       .map((entry) => entry.replace(/\.ts$/, ""))
       .filter((entry) => !known.has(entry.replace(/\.test$/, "")) && !others.has(entry));

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { errorFacts, hasCode, LeaseLostError, RemoteError, TaskNotFoundError, UnreachableError } from "../src/errors.ts";
+import {
+  errorFacts,
+  hasCode,
+  LeaseLostError,
+  RemoteError,
+  TaskNotFoundError,
+  UnreachableError,
+} from "../src/errors.ts";
 
 describe("errors", () => {
   it("keep code, class and hint on their way over a wire", () => {

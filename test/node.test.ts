@@ -6,7 +6,10 @@ import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig }
 import { StoreLockedError } from "../src/errors.ts";
 import { temporaryFolder } from "./support/node-process.ts";
 
-const EVERYTHING = join(import.meta.dirname, "../node_modules/@modelcontextprotocol/server-everything/dist/index.js");
+const EVERYTHING = join(
+  import.meta.dirname,
+  "../node_modules/@modelcontextprotocol/server-everything/dist/index.js",
+);
 
 function configIn(dataDir: string, flags: Readonly<Record<string, unknown>> = {}): NodeConfig {
   return loadConfig({ env: {}, flags: { dataDir, port: "0", logLevel: "silent", ...flags } }).config;
@@ -67,7 +70,10 @@ describe("a node", () => {
   it("is reached by multiaddr, and lists the tools of what is mounted on it", async () => {
     using folder = temporaryFolder();
     await using node: Node = await createNode(
-      configIn(folder.path, { http: false, mount: [`everything=${process.execPath} ${EVERYTHING}`, "bad=/no/such/program"] }),
+      configIn(folder.path, {
+        http: false,
+        mount: [`everything=${process.execPath} ${EVERYTHING}`, "bad=/no/such/program"],
+      }),
     );
     await using client = await connect(node.multiaddrs[0] ?? "");
     const done = await node.queue.submit([

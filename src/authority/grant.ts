@@ -12,7 +12,14 @@ export type Grant = "status" | "observe" | "submit" | "work" | "cache" | "admin"
 export const UNKNOWN_CALLER_GRANTS: readonly Grant[] = ["status"];
 
 /** What a trusted node has: one on the owner's machine, on the allow-list, or with the shared token. */
-export const TRUSTED_PEER_GRANTS: readonly Grant[] = ["status", "observe", "submit", "work", "cache", "tools:*"];
+export const TRUSTED_PEER_GRANTS: readonly Grant[] = [
+  "status",
+  "observe",
+  "submit",
+  "work",
+  "cache",
+  "tools:*",
+];
 
 /** What the owner has. */
 export const OWNER_GRANTS: readonly Grant[] = ["admin"];
@@ -24,6 +31,9 @@ export function covers(held: readonly Grant[], needed: Grant): boolean {
 
 function matchesTools(held: Grant, needed: Grant): boolean {
   if (!held.startsWith("tools:") || !needed.startsWith("tools:")) return false;
-  const literal = held.slice("tools:".length).split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+  const literal = held
+    .slice("tools:".length)
+    .split("*")
+    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
   return new RegExp(`^${literal.join(".*")}$`, "s").test(needed.slice("tools:".length));
 }

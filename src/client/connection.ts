@@ -1,5 +1,4 @@
 /** One negotiated MCP connection: the SDK's client with our errors, deadlines and cancellation. */
-// oxlint-disable unicorn/prefer-add-event-listener -- the SDK tells of events by on… properties only
 import {
   Client as SdkClient,
   type ClientOptions,

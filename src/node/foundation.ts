@@ -8,7 +8,7 @@ import { type DataFolder, openDataFolder } from "../data-folder.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
 import { createPeerTable, type PeerTable } from "../peer/table.ts";
-import { openMemoryStores, openSqliteStores, type Stores } from "../store/index.ts";
+import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
 import type { Closers } from "./closers.ts";
@@ -39,10 +39,19 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
   const { config, clock, logger, nursery, closers } = opening;
   const folder = await openDataFolder(config.dataDir);
   closers.add("the data folder", () => folder.close());
-  const stores = await openStores(config, folder.queue);
+  const stores = await STORE_ENGINES[config.store]({
+    path: folder.queue,
+    logger: logger.child({ room: "store" }),
+  });
   closers.add("the store", () => stores.close());
   const { retentionMs } = config;
-  const queue = openLocalQueue({ store: stores.tasks, nursery, clock, logger: logger.child({ room: "task" }), retentionMs });
+  const queue = openLocalQueue({
+    store: stores.tasks,
+    nursery,
+    clock,
+    logger: logger.child({ room: "task" }),
+    retentionMs,
+  });
   closers.add("the queue", () => queue.stop());
   return {
     ...opening,
@@ -53,13 +62,4 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     table: createPeerTable({ clock }),
     presence: createPresence(clock),
   };
-}
-
-async function openStores(config: NodeConfig, path: string): Promise<Stores> {
-  switch (config.store) {
-    case "memory":
-      return openMemoryStores();
-    case "sqlite":
-      return openSqliteStores({ path });
-  }
 }

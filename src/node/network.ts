@@ -8,18 +8,7 @@ import { serve } from "../peer/serve.ts";
 import { serveTaskMethods } from "../task/methods.ts";
 import { p2pTransport } from "../transport/index.ts";
 import type { Foundation } from "./foundation.ts";
-import type { Serving } from "./serving.ts";
-
-/** The node among its peers. */
-export interface Network {
-  /** Undefined if the configuration wants none. */
-  readonly host: P2pHost | undefined;
-  /** "" without a host. */
-  readonly peerId: string;
-  multiaddrs(): readonly string[];
-  /** Writes the announce file, if there is to be one. */
-  announce(mcpUrl: string | undefined): Promise<void>;
-}
+import type { Network, Serving } from "./rooms.ts";
 
 /** A node that has no peers. */
 const ALONE: Network = {
@@ -71,11 +60,17 @@ function methodsOf({ queue, cache }: Foundation, serving: Serving): readonly Ser
     serve(nodeHeartbeat, ({ peerId, clock }, { caller }) =>
       Promise.resolve(serving.heartbeat(peerId, clock, callerName(caller))),
     ),
-    serve(toolCall, ({ name, args }, { caller, signal }) => serving.callToolForPeer(name, args, caller, signal)),
+    serve(toolCall, ({ name, args }, { caller, signal }) =>
+      serving.callToolForPeer(name, args, caller, signal),
+    ),
   ];
 }
 
-async function announce({ config, closers }: Foundation, host: P2pHost, mcpUrl: string | undefined): Promise<void> {
+async function announce(
+  { config, closers }: Foundation,
+  host: P2pHost,
+  mcpUrl: string | undefined,
+): Promise<void> {
   if (config.announceFile === "off") return;
   const [multiaddr] = host.multiaddrs();
   if (multiaddr === undefined) return;

@@ -1,56 +1,25 @@
 /** Second step of opening a node: mounted servers, the MCP server over everything, and the ways to it. */
 import type { Transport } from "@modelcontextprotocol/client";
-import { type Caller, callerName, OWNER, type PeerCaller } from "../authority/caller.ts";
+import { callerName, OWNER, type PeerCaller } from "../authority/caller.ts";
 import { type Mounts, openMounts } from "../client/index.ts";
 import { childEnvironment } from "../config.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
-import { type CallToolResult, createMcpServer, type McpServer } from "../server/index.ts";
+import { createMcpServer, type McpServer } from "../server/index.ts";
 import { allTools } from "../tools/index.ts";
-import { memoryPair, openChildRegistry, reapOrphans, startHttp, stdioTransport } from "../transport/index.ts";
+import {
+  memoryPair,
+  openChildRegistry,
+  reapOrphans,
+  startHttp,
+  stdioTransport,
+  transportTo,
+} from "../transport/index.ts";
 import { VERSION } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
-import type { Network } from "./network.ts";
+import type { Introduction, Serving } from "./rooms.ts";
 import { briefStatus, detailedStatus } from "./status.ts";
 import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
-import { transportTo } from "./transport.ts";
-import type { Work } from "./work.ts";
-
-/** What the later steps bring. */
-export interface Introduction {
-  readonly network: Network;
-  readonly work: Work;
-}
-
-/** The MCP side of a node. */
-export interface Serving {
-  /** Called once, when all rooms are open. */
-  introduce(introduction: Introduction): void;
-  /** Starts HTTP, if the configuration wants it. @returns the URL of the MCP endpoint */
-  listen(): Promise<string | undefined>;
-  /** A transport from within this process, for the owner. */
-  connect(): Promise<Transport>;
-  /** Serves standard input and output until the input ends. */
-  serveStdio(): Promise<void>;
-  /** Serves one stream of a peer. */
-  serveStream(transport: Transport, caller: Caller): void;
-  /** Calls a tool for a task: with the rights of a trusted peer, never the owner's. */
-  callToolForTask(name: string, args: JsonObject, options: TaskToolOptions): Promise<CallToolResult>;
-  /** Calls a tool for a peer, in the shape of the old wire. */
-  callToolForPeer(name: string, args: JsonObject, caller: Caller, signal: AbortSignal): Promise<JsonObject>;
-  /** The names of all tools that can be called here now. */
-  toolNames(): readonly string[];
-  /** Tells `listener` whenever {@link toolNames} would answer differently. @returns ends that */
-  onToolsChanged(listener: () => void): () => void;
-  status(detail: boolean): Promise<JsonObject>;
-  heartbeat(peerId: string, clock: JsonObject | undefined, from: string): JsonObject;
-}
-
-/** Options of a tool call that a task makes. */
-export interface TaskToolOptions {
-  readonly signal: AbortSignal;
-  readonly onProgress?: ((done: number, total?: number, message?: string) => void) | undefined;
-}
 
 /** Reaps what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
 export async function openServing(foundation: Foundation): Promise<Serving> {
@@ -79,7 +48,8 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
       introduced = introduction;
     },
     ...waysIn(parts),
-    callToolForTask: (name, args, options) => server.callTool(name, args, { caller: taskCaller(parts), ...options }),
+    callToolForTask: (name, args, options) =>
+      server.callTool(name, args, { caller: taskCaller(parts), ...options }),
     callToolForPeer: (name, args, caller, signal) => callOwnTool(rooms(), name, args, caller, signal),
     toolNames: () => toolNames(server),
     onToolsChanged: (listener) => mounts.onChanged(listener),
@@ -95,15 +65,30 @@ interface Parts {
   readonly introduction: () => Introduction;
 }
 
-async function openConfiguredMounts({ config, nursery, clock, logger, closers, folder }: Foundation): Promise<Mounts> {
-  for (const orphan of await reapOrphans(folder.mounts)) logger.warn({ orphan }, "ended what an earlier run left behind");
+async function openConfiguredMounts({
+  config,
+  nursery,
+  clock,
+  logger,
+  closers,
+  folder,
+}: Foundation): Promise<Mounts> {
+  for (const orphan of await reapOrphans(folder.mounts))
+    logger.warn({ orphan }, "ended what an earlier run left behind");
   const registry = await openChildRegistry(folder.mounts);
   const mounts = openMounts({
     mounts: config.mounts,
     openTransport: (mount) => {
       const room = logger.child({ mount: mount.name });
       return Promise.resolve(
-        transportTo(mount.target, { nursery, clock, logger: room, registry, owner: mount.name, env: childEnvironment() }),
+        transportTo(mount.target, {
+          nursery,
+          clock,
+          logger: room,
+          registry,
+          owner: mount.name,
+          env: childEnvironment(),
+        }),
       );
     },
     nursery,
@@ -114,7 +99,10 @@ async function openConfiguredMounts({ config, nursery, clock, logger, closers, f
   return mounts;
 }
 
-function waysIn({ foundation, server }: Parts): Pick<Serving, "listen" | "connect" | "serveStdio" | "serveStream"> {
+function waysIn({
+  foundation,
+  server,
+}: Parts): Pick<Serving, "listen" | "connect" | "serveStdio" | "serveStream"> {
   const { config, nursery, clock, logger, closers } = foundation;
   return {
     async listen() {
@@ -186,7 +174,10 @@ function roomsOf(parts: Parts): NodeRooms {
   };
 }
 
-async function statusOf({ foundation, mounts, server, introduction }: Parts, detail: boolean): Promise<JsonObject> {
+async function statusOf(
+  { foundation, mounts, server, introduction }: Parts,
+  detail: boolean,
+): Promise<JsonObject> {
   const { network, work } = introduction();
   const { config, clock, queue, presence, startedAtMs } = foundation;
   const brief = { peerId: network.peerId, name: config.name, version: VERSION, taskTypes: work.taskTypes };
@@ -204,7 +195,12 @@ async function statusOf({ foundation, mounts, server, introduction }: Parts, det
   });
 }
 
-function heartbeat({ presence }: Foundation, peerId: string, clock: JsonObject | undefined, from: string): JsonObject {
+function heartbeat(
+  { presence }: Foundation,
+  peerId: string,
+  clock: JsonObject | undefined,
+  from: string,
+): JsonObject {
   presence.heard({ peerId, transportPeerId: from, clock });
   return { ok: true, peer: peerId, scheduler: presence.summary() };
 }

@@ -22,7 +22,9 @@ export interface StatusFacts {
 }
 
 /** The part that everybody may see. */
-export function briefStatus(facts: Pick<StatusFacts, "peerId" | "name" | "version" | "taskTypes">): JsonObject {
+export function briefStatus(
+  facts: Pick<StatusFacts, "peerId" | "name" | "version" | "taskTypes">,
+): JsonObject {
   return {
     ok: true,
     capabilities: {

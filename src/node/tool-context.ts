@@ -42,12 +42,18 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     caller,
     signal,
     selfPeerId: rooms.selfPeerId,
-    p2p: { running: rooms.p2p !== undefined, startedAtMs: rooms.startedAtMs, listenPort: listenPort(rooms.p2p) },
+    p2p: {
+      running: rooms.p2p !== undefined,
+      startedAtMs: rooms.startedAtMs,
+      listenPort: listenPort(rooms.p2p),
+    },
     queue: (target) => queueAt(rooms, target, caller),
     cache: (target) => (isHere(rooms, target) ? rooms.cache : remoteCache(rpcOf(rooms), target)),
     peerIdOf: async (target) => (isHere(rooms, target) ? rooms.selfPeerId : hostOf(rooms).resolve(target)),
     status: async (target, detail, timeoutMs) =>
-      isHere(rooms, target) ? rooms.status(detail) : rpcOf(rooms).call(target, nodeStatus, { detail }, { signal, timeoutMs }),
+      isHere(rooms, target)
+        ? rooms.status(detail)
+        : rpcOf(rooms).call(target, nodeStatus, { detail }, { signal, timeoutMs }),
     heartbeat: async (target, peerId, clock) =>
       isHere(rooms, target)
         ? rooms.heartbeat(peerId, clock, caller)
@@ -63,7 +69,7 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     peers: () => rooms.table.list(),
     findPeers: async (search) => (rooms.p2p === undefined ? [] : rooms.p2p.findPeers(search)),
     epochMs: () => rooms.epochMs(),
-    progress: call.progress,
+    progress: (done, total, message) => call.progress(done, total, message),
   };
 }
 

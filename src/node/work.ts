@@ -3,19 +3,10 @@ import { UnreachableError } from "../errors.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
 import type { Foundation } from "./foundation.ts";
-import type { Network } from "./network.ts";
-import type { Serving } from "./serving.ts";
+import type { Network, Serving, Work } from "./rooms.ts";
 
 /** The name of the own queue among a worker's sources. */
 export const OWN_QUEUE = "local";
-
-/** The worker of a node, as its status shows it. */
-export interface Work {
-  /** Task types it takes; empty if the node does not work. */
-  readonly taskTypes: readonly string[];
-  readonly slots: number;
-  readonly running: number;
-}
 
 /** The word that stands for every node that discovery finds. */
 export const DISCOVERED = "discovered";
@@ -29,7 +20,9 @@ export async function openWork(
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
-  const handlers = createHandlers({ callTool: (name, args, options) => serving.callToolForTask(name, args, options) });
+  const handlers = createHandlers({
+    callTool: (name, args, options) => serving.callToolForTask(name, args, options),
+  });
   const far = await farQueues(foundation, network);
   const worker = startWorker({
     nursery,
@@ -49,7 +42,11 @@ export async function openWork(
   const unsubscribe = serving.onToolsChanged(() => worker.refresh());
   closers.add("the worker's view of the tools", async () => unsubscribe());
   far.follow(worker);
-  return workOf(worker, config.workers, handlers.map((handler) => handler.type));
+  return workOf(
+    worker,
+    config.workers,
+    handlers.map((handler) => handler.type),
+  );
 }
 
 /** The queues of other nodes: those that are named, and those that will be discovered. */
@@ -59,11 +56,11 @@ interface FarQueues {
   follow(worker: Worker): void;
 }
 
-async function farQueues({ config, nursery, logger, table }: Foundation, { host }: Network): Promise<FarQueues> {
+async function farQueues(
+  { config, nursery, logger, table }: Foundation,
+  { host }: Network,
+): Promise<FarQueues> {
   if (host === undefined) {
-    const refuse = (name: string): never => {
-      throw new UnreachableError(`there is no libp2p host to reach ${name}`, { hint: "start the node without --no-p2p" });
-    };
     for (const name of config.workFor) refuse(name);
     return { sources: [], queueOf: refuse, follow: () => undefined };
   }
@@ -86,4 +83,10 @@ function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Wo
       return worker.running;
     },
   };
+}
+
+function refuse(name: string): never {
+  throw new UnreachableError(`there is no libp2p host to reach ${name}`, {
+    hint: "start the node without --no-p2p",
+  });
 }

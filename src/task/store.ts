@@ -46,8 +46,18 @@ export interface HeldLease extends Lease {
 /** How a leased task leaves the hands of its worker. */
 export type Settlement =
   | { readonly kind: "completed"; readonly result: JsonObject }
-  | { readonly kind: "failed"; readonly error: TaskError; readonly result?: JsonObject | undefined; readonly deadLetter: boolean }
-  | { readonly kind: "retried"; readonly error: TaskError; readonly notBeforeMs: number; readonly result?: JsonObject | undefined }
+  | {
+      readonly kind: "failed";
+      readonly error: TaskError;
+      readonly result?: JsonObject | undefined;
+      readonly deadLetter: boolean;
+    }
+  | {
+      readonly kind: "retried";
+      readonly error: TaskError;
+      readonly notBeforeMs: number;
+      readonly result?: JsonObject | undefined;
+    }
   | { readonly kind: "released"; readonly reason: string };
 
 /** A claimed task with its token. */
@@ -76,12 +86,13 @@ export interface TaskStore {
   insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]>;
   /** Leases up to `limit` ready tasks, by priority (descending) and then submission order. Each token is one more than the task's last. */
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
-  /** @throws LeaseLostError */
+  /** Also revives a lease that is overdue, if nothing has settled it yet. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
   /** @throws LeaseLostError */
   note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void>;
   /**
    * Settles a lease. Repeating a completed or failed settlement under the token that settled it does nothing.
+   * An overdue lease that nothing has settled yet still counts for `completed`, and for nothing else.
    *
    * @throws LeaseLostError
    */

@@ -158,7 +158,11 @@ const events = [
 ] as const;
 
 /** Accepts a {@link LogLine}. */
-export const logLineSchema: z.ZodType<LogLine> = z.object({ atMs: instant, stream: z.string(), message: z.string() });
+export const logLineSchema: z.ZodType<LogLine> = z.object({
+  atMs: instant,
+  stream: z.string(),
+  message: z.string(),
+});
 
 /** Accepts a {@link TaskEvent}. */
 export const taskEventSchema: z.ZodType<TaskEvent> = z.object({

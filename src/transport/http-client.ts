@@ -1,5 +1,4 @@
 /** MCP over Streamable HTTP, seen from the client. */
-// oxlint-disable unicorn/prefer-add-event-listener -- the SDK tells of events by on… properties only
 import {
   type JSONRPCMessage,
   type MessageExtraInfo,

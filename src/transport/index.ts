@@ -15,3 +15,4 @@ export { type ChildRegistry, openChildRegistry, reapOrphans } from "./child-regi
 export { parseCommandLine } from "./command-line.ts";
 export { httpClientTransport } from "./http-client.ts";
 export { p2pTransport } from "./p2p.ts";
+export { type TargetSettings, transportTo } from "./target.ts";

@@ -47,7 +47,12 @@ export function createPresence(clock: Clock): Presence {
     heard(facts) {
       const before = rows.get(facts.peerId);
       rows.delete(facts.peerId);
-      rows.set(facts.peerId, { ...before, ...definedOf(facts), peerId: facts.peerId, lastSeenMs: clock.epochMs() });
+      rows.set(facts.peerId, {
+        ...before,
+        ...definedOf(facts),
+        peerId: facts.peerId,
+        lastSeenMs: clock.epochMs(),
+      });
       for (const oldest of rows.keys()) {
         if (rows.size <= MAX_IDENTITIES) break;
         rows.delete(oldest);
@@ -57,17 +62,26 @@ export function createPresence(clock: Clock): Presence {
     },
     summary: () => ({
       clock: own.toJSON(),
-      known_peers: [...rows.values()].map((row) => ({ peer_id: row.peerId, last_seen: row.lastSeenMs / 1000 })),
+      known_peers: [...rows.values()].map((row) => ({
+        peer_id: row.peerId,
+        last_seen: row.lastSeenMs / 1000,
+      })),
     }),
     scheduler() {
       const alive = [...rows.values()].filter((row) => clock.epochMs() - row.lastSeenMs <= PEER_TIMEOUT_MS);
       const workers = alive.filter((row) => row.workerId !== undefined);
-      const docker = workers.filter((row) => row.taskTypes?.some((type) => type.startsWith("docker.")) ?? false);
+      const docker = workers.filter(
+        (row) => row.taskTypes?.some((type) => type.startsWith("docker.")) ?? false,
+      );
       return {
         clock: own.toJSON(),
         known_peers: alive.map(oldRow),
         known_workers: workers.map(oldRow),
-        counts: { peers: alive.length, workers: workers.length, docker_workers: new Set(docker.map((row) => row.workerId)).size },
+        counts: {
+          peers: alive.length,
+          workers: workers.length,
+          docker_workers: new Set(docker.map((row) => row.workerId)).size,
+        },
       };
     },
   };

@@ -5,7 +5,15 @@ import { type Caller, OWNER } from "../../src/authority/caller.ts";
 import { covers, type Grant } from "../../src/authority/grant.ts";
 import { DeniedError } from "../../src/errors.ts";
 
-const ALL: readonly Grant[] = ["status", "observe", "submit", "work", "cache", "tools:fs__read_file", "admin"];
+const ALL: readonly Grant[] = [
+  "status",
+  "observe",
+  "submit",
+  "work",
+  "cache",
+  "tools:fs__read_file",
+  "admin",
+];
 
 function peer(facts: Partial<{ peerId: string; sameMachine: boolean; provedToken: boolean }> = {}): Caller {
   return { kind: "peer", peerId: "12D3KooWStranger", sameMachine: false, provedToken: false, ...facts };

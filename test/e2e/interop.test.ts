@@ -10,17 +10,33 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import * as z from "zod";
-import { cleanEnvironment, type NodeProcess, spawnMcpp, startNode, temporaryFolder } from "../support/node-process.ts";
+import {
+  cleanEnvironment,
+  type NodeProcess,
+  spawnMcpp,
+  startNode,
+  temporaryFolder,
+} from "../support/node-process.ts";
 
 const INSPECTOR = resolve(import.meta.dirname, "../../node_modules/.bin/mcp-inspector");
 const run = promisify(execFile);
 
 /** The names that the system this one grew out of gave its task-queue tools. */
 const SEED_TOOLS = [
-  ...["p2p_taskqueue_status", "p2p_taskqueue_submit", "p2p_taskqueue_claim_next", "p2p_taskqueue_call_tool"],
-  ...["p2p_taskqueue_list_tasks", "p2p_taskqueue_get_task", "p2p_taskqueue_wait_task", "p2p_taskqueue_complete_task"],
-  ...["p2p_taskqueue_heartbeat", "p2p_taskqueue_cache_get", "p2p_taskqueue_cache_set"],
-  ...["p2p_taskqueue_submit_docker_hub", "p2p_taskqueue_submit_docker_github", "list_peers"],
+  "p2p_taskqueue_status",
+  "p2p_taskqueue_submit",
+  "p2p_taskqueue_claim_next",
+  "p2p_taskqueue_call_tool",
+  "p2p_taskqueue_list_tasks",
+  "p2p_taskqueue_get_task",
+  "p2p_taskqueue_wait_task",
+  "p2p_taskqueue_complete_task",
+  "p2p_taskqueue_heartbeat",
+  "p2p_taskqueue_cache_get",
+  "p2p_taskqueue_cache_set",
+  "p2p_taskqueue_submit_docker_hub",
+  "p2p_taskqueue_submit_docker_github",
+  "list_peers",
 ];
 
 const submitted = z.object({ ok: z.literal(true), task_id: z.string() });
@@ -47,13 +63,19 @@ describe("other people's clients", () => {
   };
   const inspectTool = async (name: string, args: object): Promise<unknown> => {
     const json = ["--tool-args-json", JSON.stringify(args)];
-    return callResult.parse(await inspect("--method", "tools/call", "--tool-name", name, ...json)).structuredContent;
+    return callResult.parse(await inspect("--method", "tools/call", "--tool-name", name, ...json))
+      .structuredContent;
   };
 
   it("the MCP Inspector lists the tools, submits, waits and reads", async () => {
-    const { tools } = z.object({ tools: z.array(z.object({ name: z.string() })) }).parse(await inspect("--method", "tools/list"));
+    const { tools } = z
+      .object({ tools: z.array(z.object({ name: z.string() })) })
+      .parse(await inspect("--method", "tools/list"));
     const names = new Set(tools.map((tool) => tool.name));
-    assert.deepEqual(SEED_TOOLS.filter((name) => !names.has(name)), []);
+    assert.deepEqual(
+      SEED_TOOLS.filter((name) => !names.has(name)),
+      [],
+    );
     const work = { task_type: "echo", model_name: "", payload: { from: "inspector" } };
     const { task_id } = submitted.parse(await inspectTool("p2p_taskqueue_submit", work));
     const waited = row.parse(await inspectTool("p2p_taskqueue_wait_task", { task_id, timeout_s: 20 }));
@@ -67,7 +89,10 @@ describe("other people's clients", () => {
     await client.connect(v1Transport.parse(new StreamableHTTPClientTransport(new URL(node.mcp))));
     try {
       const { tools } = await client.listTools();
-      assert.deepEqual(SEED_TOOLS.filter((name) => !tools.some((tool) => tool.name === name)), []);
+      assert.deepEqual(
+        SEED_TOOLS.filter((name) => !tools.some((tool) => tool.name === name)),
+        [],
+      );
       const call = async (name: string, args: Record<string, unknown>): Promise<unknown> =>
         (await client.callTool({ name, arguments: args })).structuredContent;
       const work = { task_type: "echo", model_name: "", payload: { from: "v1" } };
@@ -86,7 +111,10 @@ describe("a bare JSON-RPC client over mcpp serve --stdio", () => {
   after(() => folder[Symbol.dispose]());
 
   it("submits, waits and reads, and sees nothing but JSON on standard output", async () => {
-    const child = spawnMcpp(["serve", "--stdio", "--no-p2p", "--port", "0", "--data-dir", folder.path], folder.path);
+    const child = spawnMcpp(
+      ["serve", "--stdio", "--no-p2p", "--port", "0", "--data-dir", folder.path],
+      folder.path,
+    );
     const { stdin, stdout } = child;
     assert.ok(stdin && stdout);
     child.stderr?.resume();
@@ -98,7 +126,9 @@ describe("a bare JSON-RPC client over mcpp serve --stdio", () => {
       for (;;) {
         const { value, done } = await answers.next();
         assert.equal(done, false, "the output ended before the answer");
-        const message = z.object({ jsonrpc: z.literal("2.0"), id: z.number().optional(), result: z.unknown() }).parse(JSON.parse(value));
+        const message = z
+          .object({ jsonrpc: z.literal("2.0"), id: z.number().optional(), result: z.unknown() })
+          .parse(JSON.parse(value));
         if (message.id === id) return message.result;
       }
     };

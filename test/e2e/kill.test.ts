@@ -34,12 +34,20 @@ async function untilBroken(step: () => Promise<void>): Promise<void> {
     for (;;) await step();
   } catch (error) {
     assert.ok(error instanceof Error);
-    assert.match(error.name, /^(ConnectionLostError|UnreachableError|CancelledError|DeadlineError)$/, String(error));
+    assert.match(
+      error.name,
+      /^(ConnectionLostError|UnreachableError|CancelledError|DeadlineError)$/,
+      String(error),
+    );
   }
 }
 
 async function submitSome(client: Client, ledger: Ledger): Promise<void> {
-  const answer = await client.call("p2p_taskqueue_submit", { task_type: "count", model_name: "", payload: {} });
+  const answer = await client.call("p2p_taskqueue_submit", {
+    task_type: "count",
+    model_name: "",
+    payload: {},
+  });
   ledger.submitted.add(String(answer["task_id"]));
 }
 
@@ -48,7 +56,11 @@ async function workSome(client: Client, ledger: Ledger, workerId: string): Promi
   const { task } = await client.call("p2p_taskqueue_claim_next", types);
   if (typeof task !== "object" || task === null || !("task_id" in task) || !("lease_token" in task)) return;
   const { task_id: taskId, lease_token: token } = task;
-  const done = await client.callTool("p2p_taskqueue_complete_task", { task_id: taskId, lease_token: token, result: { token } });
+  const done = await client.callTool("p2p_taskqueue_complete_task", {
+    task_id: taskId,
+    lease_token: token,
+    result: { token },
+  });
   if (done.isError === true) return;
   const tokens = ledger.accepted.get(String(taskId)) ?? [];
   ledger.accepted.set(String(taskId), [...tokens, Number(token)]);
@@ -56,7 +68,9 @@ async function workSome(client: Client, ledger: Ledger, workerId: string): Promi
 
 async function oneLife(node: NodeProcess, ledger: Ledger, lifeMs: number): Promise<void> {
   const options = { retries: 0, timeoutMs: 10_000 };
-  const clients = await Promise.all(Array.from({ length: SUBMITTERS + WORKERS }, () => connect(node.mcp, options)));
+  const clients = await Promise.all(
+    Array.from({ length: SUBMITTERS + WORKERS }, () => connect(node.mcp, options)),
+  );
   const loads = clients.map((client, i) =>
     untilBroken(() => (i < SUBMITTERS ? submitSome(client, ledger) : workSome(client, ledger, `w${i}`))),
   );
@@ -91,7 +105,8 @@ describe(`a node killed ${CYCLES} times under load`, () => {
       const { task } = await client.call("p2p_taskqueue_get_task", { task_id: taskId });
       if (task === null) lost.push(taskId);
       const tokens = ledger.accepted.get(taskId);
-      const completed = typeof task === "object" && task !== null && "status" in task && task.status === "completed";
+      const completed =
+        typeof task === "object" && task !== null && "status" in task && task.status === "completed";
       if (tokens !== undefined && !completed) undone.push(taskId);
     }
     assert.deepEqual(lost, []);

@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { type Client, connect } from "../../src/index.ts";
-import { type NodeProcess, startNode, type TemporaryFolder, temporaryFolder } from "../support/node-process.ts";
+import {
+  type NodeProcess,
+  startNode,
+  type TemporaryFolder,
+  temporaryFolder,
+} from "../support/node-process.ts";
 
 const LEASE_MS = 2000;
 const LEASE = ["--lease", `${LEASE_MS}ms`];
@@ -34,7 +39,9 @@ async function submitEcho(client: Client, payload: object): Promise<string> {
 
 async function waitFor(client: Client, taskId: string, timeoutS = 60): Promise<Row> {
   const options = { timeoutMs: (timeoutS + 10) * 1000 };
-  return rowOf(await client.call("p2p_taskqueue_wait_task", { task_id: taskId, timeout_s: timeoutS }, options));
+  return rowOf(
+    await client.call("p2p_taskqueue_wait_task", { task_id: taskId, timeout_s: timeoutS }, options),
+  );
 }
 
 /** Waits until a worker has the task, by asking as a user would. */
@@ -130,7 +137,10 @@ describe("a durable task from a client, through A, done by B", () => {
     for (let round = 0; round < 20; round++) {
       const taskId = await submitEcho(worker, { round });
       const waiting = waitFor(waiter, taskId);
-      const claim = await worker.call("p2p_taskqueue_claim_next", { worker_id: "w", supported_task_types: ["echo"] });
+      const claim = await worker.call("p2p_taskqueue_claim_next", {
+        worker_id: "w",
+        supported_task_types: ["echo"],
+      });
       assert.equal(rowOf(claim).task_id, taskId);
       await worker.call("p2p_taskqueue_complete_task", { task_id: taskId, result: { round } });
       const completedAt = performance.now();

@@ -7,7 +7,7 @@ import type { MessageChannel } from "../../src/p2p/index.ts";
 import { addressOf, text, until, withHosts } from "./hosts.ts";
 import { rawPeer } from "./raw-peer.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 const note = (n: number, body = ""): JsonObject => ({
   jsonrpc: "2.0",
   method: "notifications/test",

@@ -5,7 +5,7 @@ import { sleepForever } from "../../src/nursery/index.ts";
 import { addressOf, echo, hello, once, plainMethods, served, text, until, withHosts } from "./hosts.ts";
 import { frames, rawPeer } from "./raw-peer.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 const call = (id: unknown, name = echo.name, value: unknown = 1): object => {
   return { jsonrpc: "2.0", id, method: `mcp++/${name}`, params: { value } };
 };

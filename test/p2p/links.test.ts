@@ -9,7 +9,7 @@ import { TestClock } from "../support/clock.ts";
 import { addressOf, echo, hello, once, plainMethods, served, until, withHosts } from "./hosts.ts";
 import { rawPeer } from "./raw-peer.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 
 describe("a link that breaks during a call", LIMIT, () => {
   it("is replaced for an idempotent call, and fails one that may have been carried out", () =>

@@ -9,7 +9,7 @@ import { newIdentity, peerIdOf } from "../../src/p2p/index.ts";
 import type { CallContext } from "../../src/peer/rpc.ts";
 import { addressOf, echo, hello, once, plainMethods, served, text, until, withHosts } from "./hosts.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 
 /** A method whose handler waits for its signal and tells when it came. */
 const waiting = (): {

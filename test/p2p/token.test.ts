@@ -4,7 +4,7 @@ import { newNonce, proofOf } from "../../src/peer/token.ts";
 import { addressOf, echo, hello, until, withHosts } from "./hosts.ts";
 import { rawPeer, type RawStream } from "./raw-peer.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 const sharedToken = "a token that is long enough to be one";
 const otherToken = "another token that is long enough as well";
 

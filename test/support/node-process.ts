@@ -57,11 +57,19 @@ export function temporaryFolder(): TemporaryFolder {
 /** An environment in which nothing of the user's configuration shows. */
 export function cleanEnvironment(folder: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(MCPP_|MCP_|IPFS_|XDG_)/.test(name));
-  return { ...Object.fromEntries(kept), XDG_CONFIG_HOME: join(folder, "config"), XDG_DATA_HOME: join(folder, "share") };
+  return {
+    ...Object.fromEntries(kept),
+    XDG_CONFIG_HOME: join(folder, "config"),
+    XDG_DATA_HOME: join(folder, "share"),
+  };
 }
 
 /** Runs `mcpp` with `args`. */
-export function spawnMcpp(args: readonly string[], folder: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
+export function spawnMcpp(
+  args: readonly string[],
+  folder: string,
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
   return spawn(process.execPath, [BIN, ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...cleanEnvironment(folder), ...env },
@@ -69,7 +77,11 @@ export function spawnMcpp(args: readonly string[], folder: string, env: NodeJS.P
 }
 
 /** Starts `mcpp serve` (or `worker`) on any free port and waits until it is ready. */
-export async function startNode(folder: string, args: readonly string[] = [], command = "serve"): Promise<NodeProcess> {
+export async function startNode(
+  folder: string,
+  args: readonly string[] = [],
+  command = "serve",
+): Promise<NodeProcess> {
   const port = command === "serve" ? ["--port", "0"] : [];
   const child = spawnMcpp([command, "--json", "--data-dir", folder, ...port, ...args], folder);
   const errors: string[] = [];

@@ -1,4 +1,3 @@
-// oxlint-disable unicorn/prefer-add-event-listener -- transports tell of events by on… properties only
 /** Spawned MCP servers: messages, failures, and that nothing of their process trees is left behind. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -8,7 +8,7 @@ import type { MessageChannel } from "../../src/p2p/index.ts";
 import { p2pTransport } from "../../src/transport/p2p.ts";
 import { addressOf, echo, text, withHosts } from "../p2p/hosts.ts";
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 60_000 };
 
 function buildServer(): McpServer {
   const server = new McpServer({ name: "test", version: "1.0.0" }, { capabilities: { tools: {} } });

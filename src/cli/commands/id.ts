@@ -17,11 +17,9 @@ export const id: Command = {
   json: '{"ok":true,"peer_id":string,"identity_file":string}',
 
   async run({ flags, out }) {
-    const { ensureDataFolder } = await import("../../data-folder.ts");
-    const { loadIdentity, peerIdOf } = await import("../../p2p/identity.ts");
+    const { identityOf } = await import("../../node/identity.ts");
     const { config } = loadConfig({ flags });
-    const { identity } = await ensureDataFolder(config.dataDir);
-    const peerId = peerIdOf(await loadIdentity(identity));
-    out.result(peerId, { ok: true, peer_id: peerId, identity_file: identity });
+    const { peerId, file } = await identityOf(config.dataDir);
+    out.result(peerId, { ok: true, peer_id: peerId, identity_file: file });
   },
 };

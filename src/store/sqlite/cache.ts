@@ -11,7 +11,7 @@ import { cacheText, entryBytes } from "../cache-rules.ts";
 import type { Lifetime } from "../stores.ts";
 import type { Connection } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { parsed } from "./rows.ts";
+import { jsonOf, parsed } from "./rows.ts";
 
 const GET = `
   SELECT value, version, expires_ms FROM cache
@@ -66,7 +66,7 @@ export class SqliteCacheStore implements CacheStore {
     const row = this.#connection.get(GET, { key, nowMs });
     if (!row) return undefined;
     const { value, version, expires_ms } = parsed(hitRow, row);
-    const hit = { value: parseJson(value), version };
+    const hit = { value: jsonOf(value), version };
     return expires_ms === null ? hit : { ...hit, expiresAtMs: expires_ms };
   }
 
@@ -146,8 +146,4 @@ export class SqliteCacheStore implements CacheStore {
   #sum(live: 0 | 1): z.infer<typeof sumRow> {
     return parsed(sumRow, this.#connection.get(SUM, { live }));
   }
-}
-
-function parseJson(text: string): unknown {
-  return JSON.parse(text);
 }

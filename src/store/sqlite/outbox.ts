@@ -7,7 +7,7 @@ import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
 import type { Connection, Row } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { parsed } from "./rows.ts";
+import { jsonOf, parsed } from "./rows.ts";
 
 const REPLACE = `
   INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms)
@@ -73,5 +73,5 @@ export class SqliteOutboxStore implements OutboxStore {
 function entryOf(row: Row): OutboxEntry {
   const { queue, task_id, token, outcome, created_ms } = parsed(entryRow, row);
   const lease = { taskId: task_id, token };
-  return { queue, lease, outcome: parsed(outcomeSchema, JSON.parse(outcome)), createdAtMs: created_ms };
+  return { queue, lease, outcome: parsed(outcomeSchema, jsonOf(outcome)), createdAtMs: created_ms };
 }

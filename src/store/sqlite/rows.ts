@@ -22,6 +22,8 @@ export const FACT_COLUMNS: string =
 /** The columns of {@link bodiesOf} beside logs and history, from `payloads p` and `outcomes o`. */
 export const BODY_COLUMNS = "p.payload, o.progress, o.result";
 
+/** Not the schema of content/json.ts, which copies every member. */
+const storedObject = z.custom<JsonObject>(isJsonObject);
 const optionalText = z.string().nullable();
 const optionalNumber = z.number().nullable();
 
@@ -70,7 +72,7 @@ export function taskFacts(row: Row): StoredFacts {
     events: fact.events,
     createdAtMs: fact.created_ms,
     updatedAtMs: fact.updated_ms,
-    error: fact.error === null ? undefined : parsed(taskErrorSchema, JSON.parse(fact.error)),
+    error: fact.error === null ? undefined : parsed(taskErrorSchema, jsonOf(fact.error)),
   };
 }
 
@@ -90,9 +92,19 @@ export function bodiesOf(row: Row, logs: readonly LogLine[], history: readonly T
 
 /** The object that a column holds as JSON text; undefined for NULL. */
 export function objectOf(text: string | null): JsonObject | undefined {
-  if (text === null) return undefined;
-  const value: unknown = JSON.parse(text);
-  return parsed(z.custom<JsonObject>(isJsonObject), value);
+  return text === null ? undefined : parsed(storedObject, jsonOf(text));
+}
+
+/** The value that a column holds as JSON text. @throws StoreCorruptError if it is none */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StoreCorruptError("the database holds a text that is not JSON", {
+      cause: error,
+      hint: CORRUPT_HINT,
+    });
+  }
 }
 
 /** @param row - of the table `history` */

@@ -48,6 +48,13 @@ describe("the demonstration's report", () => {
     assert.deepEqual([result.p50_ms, result.p99_ms], [1, 2]);
   });
 
+  it("does not count a task that was handed back as taken over", () => {
+    const records = [
+      record("1", "C", [claimed("B", 1), { event: "released" }, claimed("C", 2), completed("C", 2)]),
+    ];
+    assert.equal(judge(records, ["1"]).taken_over, 0);
+  });
+
   it("names a task that was completed twice", () => {
     const records = [
       record("1", "C", [claimed("B", 1), completed("B", 1), claimed("C", 2), completed("C", 2)]),

@@ -1,0 +1,61 @@
+/** What the steps of opening a node give to each other. */
+import type { Transport } from "@modelcontextprotocol/client";
+import type { Caller } from "../authority/caller.ts";
+import type { JsonObject } from "../content/json.ts";
+import type { P2pHost } from "../p2p/index.ts";
+import type { CallToolResult } from "../server/index.ts";
+
+/** What the later steps bring. */
+export interface Introduction {
+  readonly network: Network;
+  readonly work: Work;
+}
+
+/** The MCP side of a node. */
+export interface Serving {
+  /** Called once, when all rooms are open. */
+  introduce(introduction: Introduction): void;
+  /** Starts HTTP, if the configuration wants it. @returns the URL of the MCP endpoint */
+  listen(): Promise<string | undefined>;
+  /** A transport from within this process, for the owner. */
+  connect(): Promise<Transport>;
+  /** Serves standard input and output until the input ends. */
+  serveStdio(): Promise<void>;
+  /** Serves one stream of a peer. */
+  serveStream(transport: Transport, caller: Caller): void;
+  /** Calls a tool for a task: with the rights of a trusted peer, never the owner's. */
+  callToolForTask(name: string, args: JsonObject, options: TaskToolOptions): Promise<CallToolResult>;
+  /** Calls a tool for a peer, in the shape of the old wire. */
+  callToolForPeer(name: string, args: JsonObject, caller: Caller, signal: AbortSignal): Promise<JsonObject>;
+  /** The names of all tools that can be called here now. */
+  toolNames(): readonly string[];
+  /** Tells `listener` whenever {@link toolNames} would answer differently. @returns ends that */
+  onToolsChanged(listener: () => void): () => void;
+  status(detail: boolean): Promise<JsonObject>;
+  heartbeat(peerId: string, clock: JsonObject | undefined, from: string): JsonObject;
+}
+
+/** Options of a tool call that a task makes. */
+export interface TaskToolOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: ((done: number, total?: number, message?: string) => void) | undefined;
+}
+
+/** The node among its peers. */
+export interface Network {
+  /** Undefined if the configuration wants none. */
+  readonly host: P2pHost | undefined;
+  /** "" without a host. */
+  readonly peerId: string;
+  multiaddrs(): readonly string[];
+  /** Writes the announce file, if there is to be one. */
+  announce(mcpUrl: string | undefined): Promise<void>;
+}
+
+/** The worker of a node, as its status shows it. */
+export interface Work {
+  /** Task types it takes; empty if the node does not work. */
+  readonly taskTypes: readonly string[];
+  readonly slots: number;
+  readonly running: number;
+}
