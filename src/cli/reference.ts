@@ -98,7 +98,7 @@ function inCode(text: string): string {
 }
 
 /** Padded like oxfmt does it, which checks these pages too. */
-function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
   const widths = header.map((_, column) => Math.max(3, ...all.map((row) => row[column]?.length ?? 0)));
   const rule = widths.map((width) => "-".repeat(width));
