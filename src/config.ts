@@ -152,6 +152,7 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
   return {
     name: value("name"),
     dataDir: value("dataDir"),
+    database: value("database"),
     store: value("store"),
     retentionMs: value("retentionMs"),
     drainMs: value("drainMs"),

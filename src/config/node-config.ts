@@ -17,6 +17,8 @@ export interface NodeConfig {
   readonly name: string;
   /** Absolute. */
   readonly dataDir: string;
+  /** Absolute. */
+  readonly database: string;
   readonly store: StoreName;
   readonly retentionMs: number;
   readonly http: boolean;

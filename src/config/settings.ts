@@ -82,7 +82,10 @@ function names(flag: string): { readonly flag: string; readonly env: string; rea
 
 const none = (): undefined => undefined;
 
-const SERVER: Pick<SettingTable, "name" | "dataDir" | "store" | "retentionMs" | "drainMs" | "logLevel"> = {
+const SERVER: Pick<
+  SettingTable,
+  "name" | "dataDir" | "database" | "store" | "retentionMs" | "drainMs" | "logLevel"
+> = {
   name: {
     ...names("name"),
     kind: text("name", "a name of 1 to 128 characters", /^\S(.{0,126}\S)?$/),
@@ -95,6 +98,14 @@ const SERVER: Pick<SettingTable, "name" | "dataDir" | "store" | "retentionMs" | 
     fallback: ({ env }) => join(xdg(env, "XDG_DATA_HOME", ".local/share"), "mcplusplus"),
     fallbackText: "$XDG_DATA_HOME/mcplusplus, or ~/.local/share/mcplusplus",
     summary: "Folder of the node's identity, queue and announcement. Each node needs its own.",
+  },
+  database: {
+    ...names("database"),
+    kind: path(),
+    fallback: ({ dataDir }) => join(dataDir, "queue.db"),
+    fallbackText: "queue.db in the data folder",
+    summary:
+      "File of the queue. Several nodes of one machine may share one: each with a data folder of its own.",
   },
   store: {
     ...names("store"),

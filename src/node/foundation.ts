@@ -40,7 +40,7 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
   const folder = await openDataFolder(config.dataDir);
   closers.add("the data folder", () => folder.close());
   const stores = await STORE_ENGINES[config.store]({
-    path: folder.queue,
+    path: config.database,
     logger: logger.child({ room: "store" }),
   });
   closers.add("the store", () => stores.close());

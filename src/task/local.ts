@@ -9,11 +9,12 @@ import type { Clock } from "../clock.ts";
 import { parseInput } from "../content/parse.ts";
 import { LeaseLostError, ShuttingDownError } from "../errors.ts";
 import { type Logger, silentLogger } from "../logger.ts";
-import { cancelScope, type Nursery } from "../nursery/index.ts";
+import { cancelScope, type Nursery, openNursery } from "../nursery/index.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { throwIfAborted } from "./bounded-wait.ts";
 import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
+import { followForeignChanges } from "./foreign.ts";
 import { type HeldOutcome, HeldSettlements } from "./held.ts";
 import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
@@ -30,7 +31,7 @@ import {
   taskNoteSchema,
   waitMsSchema,
 } from "./schemas.ts";
-import type { DueOutcome, HeldLease, Settlement, TaskDraft, TaskStore } from "./store.ts";
+import type { DueOutcome, HeldLease, Settlement, Survey, TaskDraft, TaskStore } from "./store.ts";
 import type { JsonObject } from "../content/json.ts";
 import type { NewTask } from "./task.ts";
 import { DEFAULT_RETENTION_MS, Timekeeper } from "./timekeeper.ts";
@@ -87,6 +88,7 @@ export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
 class QueueCore {
   readonly #store: TaskStore;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #random: () => number;
   readonly #claims: Claims;
   readonly #watches: TaskWatches;
@@ -105,6 +107,7 @@ class QueueCore {
   }: LocalQueueOptions) {
     this.#store = store;
     this.#clock = clock;
+    this.#logger = logger;
     this.#random = random;
     this.#claims = new Claims({
       store,
@@ -178,11 +181,34 @@ class QueueCore {
 
   async #keepTime(): Promise<void> {
     try {
-      await cancelScope(() => this.#timekeeper.run(), { signal: this.#stop.signal });
+      await cancelScope(
+        () =>
+          openNursery((nursery) => {
+            nursery.startSoon(() => this.#timekeeper.run(), "timekeeper");
+            nursery.startSoon(() => this.#followOthers(), "foreign changes");
+          }),
+        { signal: this.#stop.signal },
+      );
     } finally {
       this.#close();
       this.#stopped.resolve();
     }
+  }
+
+  #followOthers(): Promise<never> {
+    return followForeignChanges({
+      store: this.#store,
+      logger: this.#logger,
+      watched: () => this.#watches.taskIds(),
+      onSurvey: (survey) => this.#catchUp(survey),
+    });
+  }
+
+  /** Does for the changes of others what the methods above do for our own. */
+  #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
+    for (const taskId of endedTaskIds) this.#watches.ended(taskId);
+    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
   }
 
   #close(): void {

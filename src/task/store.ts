@@ -76,6 +76,16 @@ export interface DueOutcome {
   readonly nextDueMs?: number | undefined;
 }
 
+/** What others may have changed. */
+export interface Survey {
+  /** Those of the tasks asked about that have ended, or are gone. */
+  readonly endedTaskIds: readonly string[];
+  /** Lanes that have claimable tasks. */
+  readonly readyLanes: readonly string[];
+  /** The next instant at which something falls due, if anything will. */
+  readonly nextDueMs?: number | undefined;
+}
+
 /** Storage of one queue. */
 export interface TaskStore {
   /**
@@ -106,6 +116,15 @@ export interface TaskStore {
   /** Makes delayed tasks ready and gives back those whose lease is over; those without attempts left are dead-lettered. */
   settleDue(nowMs: number): Promise<DueOutcome>;
   stats(nowMs: number): Promise<QueueStats>;
+  /**
+   * Tells `listener` soon after another process has changed the queue; several changes may be told as one. An engine
+   * that nobody else can open never tells anything.
+   *
+   * @returns ends that
+   */
+  onForeignChange(listener: () => void): () => void;
+  /** Looks at what others may have changed. */
+  survey(taskIds: readonly string[]): Promise<Survey>;
   /** Deletes up to `limit` tasks that ended before `beforeMs`. @returns how many */
   prune(beforeMs: number, limit: number): Promise<number>;
 }

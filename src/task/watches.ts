@@ -37,6 +37,11 @@ export class TaskWatches {
     return this.#watches.size;
   }
 
+  /** The tasks that are waited for. */
+  taskIds(): readonly string[] {
+    return [...this.#watches.keys()];
+  }
+
   /**
    * Waits until the task has ended or the time is up.
    *

@@ -129,6 +129,22 @@ describe("a durable task from a client, through A, done by B", () => {
     await again.stop();
   });
 
+  it("is done by a worker process that shares the queue's file", async () => {
+    const home = folder();
+    const a = await start(home, ["--workers", "0", "--no-p2p", ...LEASE]);
+    const b = await start(
+      folder(),
+      ["--database", join(home, "queue.db"), "--worker-id", "neighbour", "--no-p2p"],
+      "worker",
+    );
+    await using client = await connect(a.mcp);
+    const row = await waitFor(client, await submitEcho(client, { n: 2 }), 20);
+    assert.equal(row.status, "completed");
+    assert.equal(row.assigned_worker, "neighbour");
+    assert.equal(await b.stop(), 0);
+    assert.equal(await a.stop(), 0);
+  });
+
   it("wakes a waiting process within 50 ms of the completion", async () => {
     const a = await start(folder(), ["--workers", "0", ...LEASE]);
     await using worker = await connect(a.mcp);

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { silentLogger } from "../../src/logger.ts";
 import { Connection } from "../../src/store/sqlite/connection.ts";
+import { Neighbours } from "../../src/store/sqlite/neighbours.ts";
 import { GroupCommit } from "../../src/store/sqlite/group-commit.ts";
 import { tempFolder } from "./temp-folder.ts";
 
@@ -22,7 +23,8 @@ function bench(schema: string): Bench {
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; ${schema}`);
   const reader = new DatabaseSync(path, { readOnly: true });
   const connection = new Connection(db, path);
-  const commits = new GroupCommit(connection, silentLogger);
+  const neighbours = new Neighbours(connection, silentLogger);
+  const commits = new GroupCommit(connection, neighbours, silentLogger);
   return {
     connection,
     commits,
@@ -33,6 +35,7 @@ function bench(schema: string): Bench {
         .all()
         .map((row) => row["n"]),
     [Symbol.dispose]: () => {
+      neighbours.close();
       connection.close();
       reader.close();
       folder[Symbol.dispose]();

@@ -94,6 +94,8 @@ export function storeWith(store: TaskStore, replaced: Partial<TaskStore>): TaskS
     settleDue: (...args) => store.settleDue(...args),
     stats: (...args) => store.stats(...args),
     prune: (...args) => store.prune(...args),
+    onForeignChange: (...args) => store.onForeignChange(...args),
+    survey: (...args) => store.survey(...args),
     ...replaced,
   };
 }

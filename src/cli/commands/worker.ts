@@ -17,6 +17,10 @@ export const worker: Command = {
     { line: "mcpp worker --work-for discovered", does: "work for every node that is found" },
     { line: "mcpp worker --work-for /ip4/10.0.0.5/tcp/4001/p2p/12D3KooW…", does: "work for one node" },
     {
+      line: "mcpp worker --data-dir ./worker-1 --database ~/.local/share/mcplusplus/queue.db",
+      does: "work beside another node of this machine, on its queue",
+    },
+    {
       line: `mcpp worker --work-for discovered --mount fs="npx -y @modelcontextprotocol/server-filesystem ."`,
       does: "offer it these tools",
     },
@@ -27,17 +31,18 @@ export const worker: Command = {
     const loaded = loadConfig({ flags: { ...flags, http: false } });
     const { workFor, workers, p2p } = loaded.config;
     const origin = (name: string): string => loaded.origins.get(name) ?? "default";
-    if (workFor.length === 0) {
+    const sharesQueue = origin("database") !== "default";
+    if (workFor.length === 0 && !sharesQueue) {
       throw new ConfigError("workFor", origin("workFor"), "must name at least one queue", {
-        hint: "--work-for discovered works for every node that is found",
+        hint: "--work-for discovered works for every node that is found, --database for a queue on this machine",
       });
     }
     if (workers === 0) throw new ConfigError("workers", origin("workers"), "must be at least 1 for a worker");
-    if (!p2p)
+    if (!p2p && workFor.length > 0)
       throw new ConfigError(
         "p2p",
         origin("p2p"),
-        "must be on for a worker: it reaches the queues over libp2p",
+        "must be on to work for other nodes: their queues are reached over libp2p",
       );
     const { runNode } = await import("../run-node.ts");
     await runNode(loaded, { stdio: false, out });

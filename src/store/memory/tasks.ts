@@ -17,6 +17,7 @@ import type {
   Settlement,
   StoreClaim,
   StoredClaim,
+  Survey,
   TaskDraft,
   TaskStore,
 } from "../../task/store.ts";
@@ -184,6 +185,18 @@ export class MemoryTaskStore implements TaskStore {
     );
     const count = (phase: Phase): number => this.#counts.get(phase) ?? 0;
     return queueStats({ count, overdue: overdue.length, oldestReadyMs }, nowMs);
+  }
+
+  /** Nobody else can open a map. */
+  onForeignChange(): () => void {
+    return () => undefined;
+  }
+
+  async survey(taskIds: readonly string[]): Promise<Survey> {
+    this.#lifetime.check();
+    const ended = (id: string): boolean => (this.#tasks.get(id)?.phase ?? PHASE.completed) >= PHASE.completed;
+    const readyLanes = this.#ready.heads().map((record) => record.lane);
+    return { endedTaskIds: taskIds.filter(ended), readyLanes, nextDueMs: this.#due.firstMs() };
   }
 
   async prune(beforeMs: number, limit: number): Promise<number> {

@@ -2,6 +2,12 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { storeError } from "./failure.ts";
 
+/**
+ * How long a call waits for another process to let go of the file. It holds the event loop, so it is only for moments
+ * such as another's last close; writes ask without waiting, and again later.
+ */
+export const BUSY_TIMEOUT_MS = 1000;
+
 /** A row as SQLite gives it, before a schema makes it ours. */
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 /** Values by the names that the statement has for them. */
@@ -41,6 +47,16 @@ export class Connection {
   /** @returns how many rows it changed */
   run(sql: string, values: Values = {}): number {
     return this.#try(() => Number(this.#prepared(sql).run(values).changes));
+  }
+
+  /** Begins a transaction that writes, without waiting for other processes. @throws StoreLockedError if one is writing */
+  beginOrThrow(): void {
+    this.exec("PRAGMA busy_timeout = 0");
+    try {
+      this.run("BEGIN IMMEDIATE");
+    } finally {
+      this.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
   }
 
   /** Runs statements that give nothing back, without keeping them. */

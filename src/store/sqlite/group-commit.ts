@@ -5,15 +5,28 @@
  * savepoint, so one that fails takes only itself back. Nobody hears of a success before the commit; if the commit
  * fails, everybody hears that, also those that were refused: what refused them may never have happened.
  *
+ * Other processes may have the same file open. SQLite lets one write at a time, and whoever asks in vain asks again;
+ * so that none starves, a process that sees others write leaves a pause after each transaction that is longer than
+ * the one between two tries.
+ *
  * It stays in this thread: a worker thread costs about a millisecond a turn when there is little to do.
  */
 import type { Logger } from "../../logger.ts";
+import { hasCode, StoreLockedError } from "../../errors.ts";
 import type { Connection } from "./connection.ts";
+import type { Neighbours } from "./neighbours.ts";
 
 /** More writes than this in one transaction gain nothing, as the fsync is spread thin already. */
 const MAX_BATCH = 1024;
 /** A transaction takes no further write after this long, so that others get the event loop. */
 const MAX_BATCH_MS = 10;
+
+/** How soon a write is tried again when another process is writing. */
+const RETRY_MS = 1;
+/** The pause after a transaction while others write too: long enough that one of them gets in. */
+const YIELD_MS = 3;
+/** How long writes are tried before their callers hear that the database is locked; a large batch takes a tenth of it. */
+const MAX_LOCKED_MS = 10_000;
 
 interface Write {
   /** Does it. @returns what tells its caller, once it is safe */
@@ -24,12 +37,17 @@ interface Write {
 /** The only way to change a database. */
 export class GroupCommit {
   readonly #connection: Connection;
+  readonly #neighbours: Neighbours;
   readonly #logger: Logger;
   #queue: Write[] = [];
   #scheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Since when the database has been found locked, by the monotonic clock. */
+  #lockedSince: number | undefined;
 
-  constructor(connection: Connection, logger: Logger) {
+  constructor(connection: Connection, neighbours: Neighbours, logger: Logger) {
     this.#connection = connection;
+    this.#neighbours = neighbours;
     this.#logger = logger;
   }
 
@@ -50,30 +68,61 @@ export class GroupCommit {
     });
   }
 
-  /** Runs at once all that was asked for. */
-  flush(): void {
-    while (this.#queue.length > 0) this.#commitNext();
+  /** Runs at once all that was asked for, waiting for other processes where it has to, and plans nothing further. */
+  close(): void {
+    clearTimeout(this.#timer);
+    while (this.#queue.length > 0) this.#commitNext("wait");
   }
 
   #schedule(): void {
     if (this.#scheduled || this.#queue.length === 0) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const turn = (): void => {
       this.#scheduled = false;
-      this.#commitNext();
+      this.#commitNext("try");
       this.#schedule();
-    });
+    };
+    const pauseMs = this.#pauseMs();
+    if (pauseMs === 0) setImmediate(turn);
+    else this.#timer = setTimeout(turn, pauseMs);
+  }
+
+  #pauseMs(): number {
+    if (this.#lockedSince !== undefined) return RETRY_MS;
+    return this.#neighbours.active ? YIELD_MS : 0;
+  }
+
+  /** @returns false if another process writes, and there is time to try again */
+  #begin(mode: "try" | "wait"): boolean {
+    try {
+      if (mode === "wait") this.#connection.run("BEGIN IMMEDIATE");
+      else this.#connection.beginOrThrow();
+      this.#lockedSince = undefined;
+      return true;
+    } catch (error) {
+      if (!hasCode(error, "E_STORE_LOCKED") || mode === "wait") throw error;
+      this.#neighbours.seen();
+      this.#lockedSince ??= performance.now();
+      if (performance.now() - this.#lockedSince < MAX_LOCKED_MS) return false;
+      this.#lockedSince = undefined;
+      throw new StoreLockedError(`another process has held the database for ${MAX_LOCKED_MS} ms`, {
+        cause: error,
+      });
+    }
   }
 
   /** One transaction. Never throws: whatever happens is told to those whom it concerns. */
-  #commitNext(): void {
+  #commitNext(mode: "try" | "wait"): void {
     const batch = this.#queue.splice(0, MAX_BATCH);
     if (batch.length === 0) return;
     const tried: Write[] = [];
     const answers: (() => void)[] = [];
     let begun = false;
     try {
-      this.#connection.run("BEGIN IMMEDIATE");
+      if (!this.#begin(mode)) {
+        this.#queue.unshift(...batch);
+        return;
+      }
       begun = true;
       this.#perform(batch, tried, answers);
       this.#connection.run("COMMIT");
@@ -85,6 +134,7 @@ export class GroupCommit {
       for (const write of failed) write.reject(error);
       return;
     }
+    this.#neighbours.ring();
     this.#queue.unshift(...batch.slice(tried.length));
     for (const answer of answers) answer();
   }

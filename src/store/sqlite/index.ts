@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from "../../logger.ts";
 import { DEFAULT_CACHE_BOUNDS, Lifetime, type Stores } from "../stores.ts";
 import { SqliteCacheStore } from "./cache.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { Neighbours } from "./neighbours.ts";
 import { openDatabase } from "./open.ts";
 import { SqliteOutboxStore } from "./outbox.ts";
 import { SqliteTaskStore } from "./tasks.ts";
@@ -28,16 +29,19 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStores(options: SqliteStoreOptions): Promise<Stores> {
   const connection = openDatabase(options);
-  const commits = new GroupCommit(connection, options.logger ?? silentLogger);
+  const logger = options.logger ?? silentLogger;
+  const neighbours = new Neighbours(connection, logger);
+  const commits = new GroupCommit(connection, neighbours, logger);
   const lifetime = new Lifetime();
   const close = async (): Promise<void> => {
     if (!lifetime.end()) return;
-    commits.flush();
+    commits.close();
+    neighbours.close();
     connection.close();
   };
   return {
     engine: "sqlite",
-    tasks: new SqliteTaskStore(connection, commits, lifetime),
+    tasks: new SqliteTaskStore(connection, commits, lifetime, neighbours),
     outbox: new SqliteOutboxStore(connection, commits, lifetime),
     cache: new SqliteCacheStore(connection, commits, lifetime, options.cacheBounds ?? DEFAULT_CACHE_BOUNDS),
     close,

@@ -7,7 +7,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import * as z from "zod";
 import { StoreCorruptError, StoreLockedError } from "../../errors.ts";
-import { Connection } from "./connection.ts";
+import { BUSY_TIMEOUT_MS, Connection } from "./connection.ts";
 import { CORRUPT_HINT, storeError } from "./failure.ts";
 import { loadSqlite } from "./load.ts";
 import { checkVersion, migrate } from "./migrations.ts";
@@ -17,12 +17,6 @@ const APPLICATION_ID = 0x4d435050;
 const MAGIC = "SQLite format 3\0";
 const HEADER_BYTES = 100;
 const APPLICATION_ID_OFFSET = 68;
-
-/**
- * How long a call waits for another process to let go of the file. It holds the event loop, so it is only meant
- * for a backup or a look with the sqlite3 command, not for a second node.
- */
-const BUSY_TIMEOUT_MS = 1000;
 
 /** A write-ahead log that a burst made larger than this is cut back at the next checkpoint. */
 const MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024;

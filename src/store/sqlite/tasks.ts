@@ -6,6 +6,7 @@ import type {
   Settlement,
   StoreClaim,
   StoredClaim,
+  Survey,
   TaskDraft,
   TaskStore,
 } from "../../task/store.ts";
@@ -18,21 +19,25 @@ import { nextDueMs, settleDueTasks, type Settled } from "./due.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { insertTask } from "./insert.ts";
 import { addNote, cancelTask, findLease, renewLease, settleLease } from "./lease.ts";
+import type { Neighbours } from "./neighbours.ts";
 import { PRUNE_BATCH, pruneTasks } from "./prune.ts";
 import { listTasks, readStats, taskById } from "./read.ts";
+import { surveyTasks } from "./survey.ts";
 
 /** The durable queue of a node. */
 export class SqliteTaskStore implements TaskStore {
   readonly #connection: Connection;
   readonly #commits: GroupCommit;
   readonly #lifetime: Lifetime;
+  readonly #neighbours: Neighbours;
   /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
   readonly #unreported: Settled[] = [];
 
-  constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime) {
+  constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime, neighbours: Neighbours) {
     this.#connection = connection;
     this.#commits = commits;
     this.#lifetime = lifetime;
+    this.#neighbours = neighbours;
   }
 
   async insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]> {
@@ -95,6 +100,15 @@ export class SqliteTaskStore implements TaskStore {
   async stats(nowMs: number): Promise<QueueStats> {
     this.#lifetime.check();
     return readStats(this.#connection, nowMs);
+  }
+
+  onForeignChange(listener: () => void): () => void {
+    return this.#neighbours.onChange(listener);
+  }
+
+  async survey(taskIds: readonly string[]): Promise<Survey> {
+    this.#lifetime.check();
+    return surveyTasks(this.#connection, taskIds);
   }
 
   /** In several transactions, so that others get in between. */
