@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig } from "../src/index.ts";
-import { StoreLockedError } from "../src/errors.ts";
+import { hasCode, StoreLockedError } from "../src/errors.ts";
 import { temporaryFolder } from "./support/node-process.ts";
 
 const EVERYTHING = join(
@@ -85,5 +85,59 @@ describe("a node", () => {
     const tools = await client.listTools();
     assert.ok(tools.some((tool) => tool.name === "everything__echo"));
     assert.ok(tools.some((tool) => tool.name === "p2p_taskqueue_submit"));
+  });
+});
+
+describe("a node that works for whatever discovery finds", () => {
+  const TOKEN = "a-secret-of-this-test-of-forty-characters";
+  // Over WebSocket even loopback does not count as this machine, so these peers are strangers to each other.
+  const ws = { http: false, listen: ["/ip4/127.0.0.1/tcp/0/ws"] };
+
+  it("works for one that proves the token, and never for a stranger, even one that discovery names", async () => {
+    using folder = temporaryFolder();
+    const stranger = await createNode(configIn(join(folder.path, "stranger"), { ...ws, workers: "0" }));
+    const env = { MCPP_TOKEN: TOKEN };
+    const friendFlags = { dataDir: join(folder.path, "friend"), logLevel: "silent", workers: "0", ...ws };
+    const friend = await createNode(loadConfig({ env, flags: friendFlags }).config);
+    const victimFlags = {
+      dataDir: join(folder.path, "victim"),
+      logLevel: "silent",
+      workFor: ["discovered"],
+      bootstrap: [stranger.multiaddrs[0] ?? "", friend.multiaddrs[0] ?? ""],
+      ...ws,
+    };
+    const victim = await createNode(loadConfig({ env, flags: victimFlags }).config);
+    try {
+      const submit = async (node: Node): Promise<string> => {
+        const [receipt] = await node.queue.submit([{ type: "echo", payload: { at: node.peerId } }]);
+        return receipt?.taskId ?? "";
+      };
+      const lost = await submit(stranger);
+      const { task } = await friend.queue.wait(await submit(friend), 30_000);
+      assert.equal(task.state, "completed");
+      // The stranger was asked in the same round as the friend.
+      assert.equal((await stranger.queue.get(lost))?.state, "queued");
+    } finally {
+      await Promise.all([victim.close(), friend.close(), stranger.close()]);
+    }
+  });
+
+  it("dials nobody for a stranger, not even to ask for a status", async () => {
+    using folder = temporaryFolder();
+    await using node = await createNode(configIn(folder.path, { ...ws, workers: "0" }));
+    await using client = await connect(node.multiaddrs[0] ?? "");
+    assert.equal((await client.call("p2p_taskqueue_status"))["ok"], true);
+    await assert.rejects(
+      client.call("p2p_taskqueue_status", { remote_multiaddr: "/ip4/127.0.0.1/tcp/1" }),
+      (error) => hasCode(error, "E_DENIED"),
+    );
+  });
+
+  it("refuses to work for an address that does not say whose it is", async () => {
+    using folder = temporaryFolder();
+    await assert.rejects(
+      createNode(configIn(folder.path, { http: false, workFor: ["/ip4/127.0.0.1/tcp/9"] })),
+      /does not say whose queue/,
+    );
   });
 });

@@ -70,7 +70,8 @@ async function farQueues(
     sources: named.map((name) => sourceOf(name, host, table)),
     queueOf: (name) => queueOfPeer(name, host),
     follow(worker) {
-      if (config.workFor.includes(DISCOVERED)) followDiscovery(nursery, host, worker, logger);
+      if (!config.workFor.includes(DISCOVERED)) return;
+      nursery.startSoon(() => followDiscovery({ host, worker, logger }), "follow discovery");
     },
   };
 }

@@ -24,7 +24,10 @@ export interface FindOptions {
   readonly ownPeerId: string;
 }
 
-/** Peers that are connected, and those that the discoveries name; the ones connected first. Dials nobody. */
+/**
+ * Peers that the discoveries name; those that are connected first. Dials nobody. A peer that merely connected here is
+ * not among them: nobody but itself said that it belongs to us.
+ */
 export async function findPeers(search: PeerSearch, options: FindOptions): Promise<readonly Peer[]> {
   const { discoveries, table, logger, ownPeerId } = options;
   const asked = discoveries.filter(({ name }) => search.methods?.includes(name) ?? true);
@@ -50,9 +53,7 @@ export async function findPeers(search: PeerSearch, options: FindOptions): Promi
     }),
   );
 
-  const wanted = table.list().filter(({ peerId, connected, method }) => {
-    return found.has(peerId) || (connected && (search.methods?.includes(method) ?? true));
-  });
+  const wanted = table.list().filter(({ peerId }) => found.has(peerId));
   return wanted.toSorted((a, b) => Number(b.connected) - Number(a.connected)).slice(0, search.limit);
 }
 

@@ -2,6 +2,7 @@
 import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
 import type { Authority } from "../authority/authority.ts";
 import type { PeerCaller } from "../authority/caller.ts";
+import { covers } from "../authority/grant.ts";
 import type { Clock } from "../clock.ts";
 import { BusyError, InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -100,6 +101,13 @@ export interface P2pHost {
   openChannel(target: PeerTarget, options?: WaitOptions): Promise<MessageChannel>;
   /** The id of the peer that a target means, authenticated. @throws UnreachableError, PeerIdentityError */
   resolve(target: PeerTarget, options?: WaitOptions): Promise<string>;
+  /**
+   * Whether a peer is one of ours: it is on this machine, on the allow-list, or has proven the shared token. Connects
+   * to find out.
+   *
+   * @throws UnreachableError, PeerIdentityError
+   */
+  trusts(peerId: string, options?: WaitOptions): Promise<boolean>;
   /** Asks the discoveries who is there. What they say is hearsay until a peer is connected. */
   findPeers(search: PeerSearch): Promise<readonly Peer[]>;
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
@@ -230,6 +238,11 @@ class Host implements P2pHost {
 
   async resolve(target: PeerTarget, options: WaitOptions = {}): Promise<string> {
     return (await this.#link(target, options)).peerId;
+  }
+
+  async trusts(peerId: string, options: WaitOptions = {}): Promise<boolean> {
+    const { session } = await this.#link({ peerId }, options);
+    return covers(this.#options.authority.grantsOf(session.caller), "work");
   }
 
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {

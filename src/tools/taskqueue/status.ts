@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
-import { deadlineOf, targetFields, targetOf, timeoutField } from "./target.ts";
+import { deadlineOf, namesSomebody, targetFields, targetOf, timeoutField } from "./target.ts";
 
 /** Asks a node how it is. */
 export const status: Tool = defineTool({
@@ -22,7 +22,8 @@ export const status: Tool = defineTool({
     capabilities: z.looseObject({}).optional().describe("What it can do: task_types, models, …"),
   }),
   annotations: reads("Node status"),
-  grant: ({ detail }) => (detail ? "observe" : "status"),
+  // Asking another node makes this one dial it, which is more than everybody may.
+  grant: (input) => (input.detail || namesSomebody(input) ? "observe" : "status"),
   deadlineMs: deadlineOf,
 
   async run(input, context) {

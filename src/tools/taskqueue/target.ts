@@ -46,6 +46,11 @@ export function timeoutField(defaultS: number = DEFAULT_RPC_TIMEOUT_MS / 1000): 
     .describe("How long the call may take, in seconds");
 }
 
+/** Whether the arguments mean another node, or might. */
+export function namesSomebody({ remote_multiaddr, remote_peer_id, peer_id = "" }: TargetHints): boolean {
+  return remote_multiaddr !== "" || remote_peer_id !== "" || peer_id !== "";
+}
+
 /**
  * Who is meant by the arguments; nobody if all are empty, which stands for this node.
  *
