@@ -202,12 +202,12 @@ class Host implements P2pHost {
     const { table } = this.#options;
     // Strangers are limited per connection by us, with an answer; libp2p would reset their streams without one.
     const streams = { maxInboundStreams: Infinity, maxOutboundStreams: Infinity };
-    for (const { id, open } of STREAM_PROTOCOLS) {
-      const serve = open(this.#serve);
+    for (const protocol of STREAM_PROTOCOLS) {
+      const serve = protocol.open(this.#serve);
       if (!serve) continue;
       const onStream = (stream: Stream, connection: Connection): void =>
         this.#onStream(stream, connection, serve);
-      await this.#libp2p.handle(id, onStream, streams);
+      await this.#libp2p.handle(protocol.id, onStream, streams);
     }
     this.#libp2p.addEventListener("connection:open", ({ detail }) => {
       const peerId = detail.remotePeer.toString();

@@ -77,6 +77,9 @@ export function isProofOf(token: string, role: ProofRole, context: ProofContext,
  * wherever the two differ.
  */
 export function isSameToken(token: string, given: unknown): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return typeof given === "string" && timingSafeEqual(digest(token), digest(given));
+  return typeof given === "string" && timingSafeEqual(digestOf(token), digestOf(given));
+}
+
+function digestOf(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }

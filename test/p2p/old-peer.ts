@@ -22,6 +22,7 @@ import { rawPeer } from "./raw-peer.ts";
 /** A host that old peers can ask, on a clock of the test. */
 export interface OldServer {
   readonly host: P2pHost;
+  readonly address: string;
   readonly queue: LocalTaskQueue;
   readonly clock: TestClock;
 }
@@ -53,27 +54,29 @@ export async function oldServer(
   const oldWire: OldWireNode = { authority, queue, presence, cache, status, ...node };
   const host = await open({ oldWire, ...options });
   peerId = host.peerId;
-  return { host, queue, clock };
+  return { host, address: addressOf(host), queue, clock };
 }
 
 /** A peer that asks. */
 export interface OldPeer extends AsyncDisposable {
   readonly peerId: string;
   /** Opens a stream, sends the chunks, half-closes if asked to, and reads to the end: the answer's text. */
-  send(server: P2pHost, chunks: readonly (string | Uint8Array)[], end?: boolean): Promise<string>;
+  send(address: string, chunks: readonly (string | Uint8Array)[], end?: boolean): Promise<string>;
   /** Sends one request as a line. */
-  ask(server: P2pHost, request: object): Promise<JsonObject>;
+  ask(address: string, request: object): Promise<JsonObject>;
 }
 
 /** Starts a peer. */
 export async function oldPeer(): Promise<OldPeer> {
   const { node } = await rawPeer();
-  const send: OldPeer["send"] = async (server, chunks, end = false) => {
-    const stream = await node.dialProtocol(multiaddr(addressOf(server)), TASK_QUEUE_PROTOCOL);
+  const send: OldPeer["send"] = async (address, chunks, end = false) => {
+    const stream = await node.dialProtocol(multiaddr(address), TASK_QUEUE_PROTOCOL);
     const parts: Uint8Array[] = [];
     const ended = new Promise<void>((resolve) => {
       stream.addEventListener("end", () => resolve());
       stream.addEventListener("close", () => resolve());
+      // Either may have happened before anybody listened.
+      if (stream.status !== "open" || stream.readableEnded) resolve();
     });
     stream.addEventListener("message", ({ data }) => {
       parts.push(data instanceof Uint8Array ? data : data.subarray());
@@ -90,8 +93,8 @@ export async function oldPeer(): Promise<OldPeer> {
   return {
     peerId: node.peerId.toString(),
     send,
-    async ask(server, request) {
-      const answer: unknown = JSON.parse(await send(server, [`${JSON.stringify(request)}\n`]));
+    async ask(address, request) {
+      const answer: unknown = JSON.parse(await send(address, [`${JSON.stringify(request)}\n`]));
       if (!isJsonObject(answer)) throw new Error("the answer is no object");
       return answer;
     },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isJsonObject, type JsonObject } from "../../src/content/json.ts";
+import { ToolNotFoundError } from "../../src/errors.ts";
 import { addressOf, until, withHosts } from "./hosts.ts";
 import { oldServer } from "./old-peer.ts";
 import { rawPeer } from "./raw-peer.ts";
@@ -20,10 +21,10 @@ const callTool = (id: number, name: string, args: object): object => ({
   method: "tools/call",
   params: { name, arguments: args },
 });
-const shout = async (name: string, args: JsonObject): Promise<JsonObject> =>
-  name === "shout"
-    ? { ok: true, tool: name, result: { said: args["text"] } }
-    : { ok: false, tool: name, error: "no such tool", error_code: "E_TOOL_NOT_FOUND" };
+const shout = async (name: string, args: JsonObject): Promise<JsonObject> => {
+  if (name !== "shout") throw new ToolNotFoundError(name);
+  return { ok: true, tool: name, result: { said: args["text"] } };
+};
 
 function at(value: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>((one, key) => (isJsonObject(one) ? one[key] : undefined), value);

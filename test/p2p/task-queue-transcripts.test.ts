@@ -52,8 +52,11 @@ const deviations = new Map(
 /** Members that are not compared: instants by whichever clock, and Python's own words. */
 const ASIDE = new Set(["created_at", "updated_at", "last_seen", "ts", "detail"]);
 /** Members that old answers did not have and old peers do not mind, at the top of a status or a refusal. */
-const ADDED = ["name", "version", "queue", "multiaddrs", "tools", "mounts", "uptime_s"];
-ADDED.push("error_code", "hint", "next_cursor");
+const ADDED = ["name", "version", "queue", "multiaddrs", "tools", "mounts", "uptime_s"].concat([
+  "error_code",
+  "hint",
+  "next_cursor",
+]);
 
 function comparable(value: unknown, names: ReadonlyMap<string, string>): unknown {
   if (typeof value === "string") return names.get(value) ?? value;
@@ -93,6 +96,11 @@ function chunksOf({ note, request_raw: raw }: Step, rename: (text: string) => st
   return [rename(raw)];
 }
 
+function dropAdded(actual: unknown, expected: unknown): void {
+  if (!isJsonObject(actual) || !isJsonObject(expected)) return;
+  for (const added of ADDED) if (!(added in expected)) Reflect.deleteProperty(actual, added);
+}
+
 /** What the recording did behind the service's back at this place: a worker of its own wrote into the next task. */
 async function writeProgress(queue: TaskQueue): Promise<void> {
   const [claimed] = await queue.claim({ workerId: "w4", types: ["t"], leaseMs: 60_000 });
@@ -123,7 +131,7 @@ for (const { scenario: name, env, steps } of recorded) {
       withHosts(async (open, nursery) => {
         const hasToken = "IPFS_ACCELERATE_PY_TASK_P2P_TOKEN" in env;
         const options: Partial<P2pHostOptions> = hasToken ? { sharedToken: TOKEN, trustLoopback: false } : {};
-        const { host, queue, clock } = await oldServer(open, nursery, {}, options);
+        const { host, address, queue, clock } = await oldServer(open, nursery, {}, options);
         await using peer = await oldPeer();
         const ids = new Map<string, string>();
         const theirs = new Map([
@@ -140,7 +148,7 @@ for (const { scenario: name, env, steps } of recorded) {
           if (one.note === "get with progress and logs") await writeProgress(queue.as("old-wire"));
           const { request_raw: raw, response_raw: recordedText } = one;
           const ends = typeof raw === "string" && !raw.endsWith("\n");
-          const answer = parsed(await peer.send(host, chunksOf(one, rename), ends));
+          const answer = parsed(await peer.send(address, chunksOf(one, rename), ends));
           const before = parsed(recordedText);
           const [ours, old] = [answer, before].map((each) =>
             isJsonObject(each) ? each["task_id"] : undefined,
@@ -158,8 +166,7 @@ for (const { scenario: name, env, steps } of recorded) {
           const as = comparable(before, new Map());
           const expected = differs ? withChanges(as, differs) : as;
           const actual = comparable(answer, theirs);
-          if (isJsonObject(actual) && isJsonObject(expected))
-            for (const added of ADDED) if (!(added in expected)) Reflect.deleteProperty(actual, added);
+          dropAdded(actual, expected);
           const where = `step ${index + 1} (${one.note})`;
           assert.deepEqual(actual, expected, where);
           if (differs) assert.notDeepEqual(actual, as, `${where} needs no row in the table`);

@@ -109,7 +109,13 @@ export class PythonDialects {
     if (type !== "request" || typeof method !== "string" || typeof id !== "string") return "ignored";
     const { answer, clock } = this.#options;
     const response = (result: unknown, error: string | null): JsonObject => ({
-      ...{ type: "response", method, params: {}, id, result, error, sender: answer.peerId },
+      type: "response",
+      method,
+      params: {},
+      id,
+      result,
+      error,
+      sender: answer.peerId,
       timestamp: clock.epochMs() / 1000,
     });
     return {

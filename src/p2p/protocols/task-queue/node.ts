@@ -1,5 +1,6 @@
 /** Old operations on the node itself: its status, and calls of its tools. */
 import type { JsonObject } from "../../../content/json.ts";
+import { ToolNotFoundError } from "../../../errors.ts";
 import { firstText, isTruthy, wrapped } from "./fields.ts";
 import { type Operation, refused } from "./operation.ts";
 
@@ -17,9 +18,12 @@ const callTool: Operation = {
     const name = toolNamed(request);
     if (name === "") return refused("missing_tool_name");
     const args = [request["args"], request["arguments"], request["params"]].find(isTruthy) ?? {};
-    const answer = await node.callTool(name, wrapped("value", args), caller, signal);
-    if (answer["error_code"] !== "E_TOOL_NOT_FOUND") return answer;
-    return { ...answer, ...refused("tool_not_found"), tool: name };
+    try {
+      return await node.callTool(name, wrapped("value", args), caller, signal);
+    } catch (error) {
+      if (error instanceof ToolNotFoundError) return { ...refused("tool_not_found"), tool: name };
+      throw error;
+    }
   },
 };
 

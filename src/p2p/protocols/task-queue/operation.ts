@@ -15,7 +15,7 @@ export interface OldWireNode {
   /** Absent: answered with `cache_disabled`. */
   readonly cache?: SharedCache | undefined;
   status(detail: boolean): Promise<JsonObject>;
-  /** Answers in the shape of the old wire: `ok`, `tool`, `result`. Absent: answered with `tools_disabled`. */
+  /** Answers in the shape of the old wire: `ok`, `tool`, `result`. Absent: answered with `tools_disabled`. @throws ToolNotFoundError */
   readonly callTool?:
     | ((name: string, args: JsonObject, caller: PeerCaller, signal: AbortSignal) => Promise<JsonObject>)
     | undefined;

@@ -165,11 +165,15 @@ export class OldStream implements ServedStream {
       },
       { timeoutMs: context.limits.maxCallMs },
     );
-    const done = (reply: JsonObject): void => {
-      this.#session.serving -= 1;
-      this.#reply(reply);
-    };
-    ended.then(done, (error: unknown) => done(notInTime(error)));
+    ended.then(
+      (reply) => this.#finish(reply),
+      (error: unknown) => this.#finish(notInTime(error)),
+    );
+  }
+
+  #finish(reply: JsonObject): void {
+    this.#session.serving -= 1;
+    this.#reply(reply);
   }
 
   #reply(reply: JsonObject): void {
