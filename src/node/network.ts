@@ -1,7 +1,7 @@
 /** Third step of opening a node: the libp2p host, what it answers, and telling others where it is. */
 import { callerName } from "../authority/caller.ts";
 import { serveCacheMethods } from "../cache/methods.ts";
-import type { P2pHost } from "../p2p/index.ts";
+import type { OldWireNode, P2pHost } from "../p2p/index.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
@@ -35,6 +35,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     authority,
     methods: methodsOf(foundation, serving),
     onMcp: (channel, caller) => serving.serveStream(p2pTransport(channel), caller),
+    oldWire: oldWireOf(foundation, serving),
     sharedToken: config.token,
     discoveries: createDiscoveries({
       announceFiles: config.announceFiles,
@@ -64,6 +65,19 @@ function methodsOf({ queue, cache }: Foundation, serving: Serving): readonly Ser
       serving.callToolForPeer(name, args, caller, signal),
     ),
   ];
+}
+
+/** The node as old peers see it. */
+function oldWireOf({ authority, queue, presence, cache }: Foundation, serving: Serving): OldWireNode {
+  return {
+    authority,
+    queue,
+    presence,
+    cache,
+    status: (detail) => serving.status(detail),
+    callTool: (name, args, caller, signal) => serving.callToolForPeer(name, args, caller, signal),
+    toolNames: () => serving.toolNames(),
+  };
 }
 
 async function announce(

@@ -27,11 +27,12 @@ import { Dialer, pathOf } from "./dialer.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
 import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-import { MCP_P2P_PROTOCOL } from "./message.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import type { Link } from "./link.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
-import { Served, type ServeOptions } from "./serve.ts";
+import { STREAM_PROTOCOLS } from "./protocols/index.ts";
+import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
+import type { OldWireNode } from "./protocols/task-queue/operation.ts";
 import { Sessions } from "./session.ts";
 
 /** How long the libp2p node may take to close its connections; after that their sockets are cut. */
@@ -54,6 +55,8 @@ export interface P2pHostOptions {
   readonly methods: readonly ServedMethod[];
   /** Gets the channel of each MCP session that a peer opens. Absent: MCP is refused. */
   readonly onMcp?: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
+  /** The node as old Python peers see it. Absent: they are not served. */
+  readonly oldWire?: OldWireNode | undefined;
   /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
   readonly sharedToken?: string | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
@@ -163,8 +166,8 @@ class Host implements P2pHost {
   readonly #limits: P2pLimits;
   readonly #options: P2pHostOptions;
   readonly #sessions: Sessions;
-  readonly #serve: ServeOptions;
-  readonly #served = new Set<Served>();
+  readonly #serve: ProtocolContext;
+  readonly #served = new Set<ServedStream>();
   readonly #channels = new Set<SessionStream>();
   readonly #stopped: Promise<void>;
   #closed = false;
@@ -185,7 +188,10 @@ class Host implements P2pHost {
     this.#stopped = stopped;
     this.peerId = libp2p.peerId.toString();
     const dispatcher = createDispatcher({ methods, authority, logger });
-    this.#serve = { dispatcher, nursery, clock, logger, limits, hasToken: sharedToken !== undefined, onMcp };
+    const { peerId } = this;
+    const hasToken = sharedToken !== undefined;
+    const serving = { dispatcher, nursery, clock, logger, limits, hasToken, onMcp };
+    this.#serve = { ...serving, peerId, sharedToken, oldWire: options.oldWire };
     const sessions = new Sessions({
       ownPeerId: this.peerId,
       authority,
@@ -204,11 +210,13 @@ class Host implements P2pHost {
     const { table } = this.#options;
     // Strangers are limited per connection by us, with an answer; libp2p would reset their streams without one.
     const streams = { maxInboundStreams: Infinity, maxOutboundStreams: Infinity };
-    await this.#libp2p.handle(
-      MCP_P2P_PROTOCOL,
-      (stream, connection) => this.#onStream(stream, connection),
-      streams,
-    );
+    for (const protocol of STREAM_PROTOCOLS) {
+      const serve = protocol.open(this.#serve);
+      if (!serve) continue;
+      const onStream = (stream: Stream, connection: Connection): void =>
+        this.#onStream(stream, connection, serve);
+      await this.#libp2p.handle(protocol.id, onStream, streams);
+    }
     this.#libp2p.addEventListener("connection:open", ({ detail }) => {
       const peerId = detail.remotePeer.toString();
       table.heard(peerId, { method: "inbound", connected: true, path: pathOf(detail) });
@@ -306,12 +314,12 @@ class Host implements P2pHost {
     await Promise.all(this.#streams().map(({ wire }) => wire.close()));
   }
 
-  /** All streams of the protocol that are open, ours and theirs. */
-  #streams(): readonly (Link | Served | SessionStream)[] {
+  /** All streams of our protocols that are open, ours and theirs. */
+  #streams(): readonly { readonly wire: ServedWire }[] {
     return [...this.rpc.links, ...this.#served, ...this.#channels];
   }
 
-  #onStream(stream: Stream, connection: Connection): void {
+  #onStream(stream: Stream, connection: Connection, serve: ServeStream): void {
     const session = this.#sessions.of(connection);
     const tooMany = session.openStreams >= this.#limits.maxStreams || !session.streams.take();
     if (this.#closed || tooMany) {
@@ -321,11 +329,11 @@ class Host implements P2pHost {
       return;
     }
     session.openStreams += 1;
-    const onGone = (gone: Served): void => {
+    const onGone = (gone: ServedStream): void => {
       session.openStreams -= 1;
       this.#served.delete(gone);
     };
-    this.#served.add(new Served(stream, session, this.#serve, onGone));
+    this.#served.add(serve(stream, session, onGone));
   }
 
   /** Whoever was not asked for by name must be on this machine or in our group, if there is one. */

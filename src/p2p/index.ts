@@ -7,3 +7,5 @@ export { loadIdentity, newIdentity, peerIdOf } from "./identity.ts";
 export { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 export { MCP_P2P_PROTOCOL } from "./message.ts";
 export { callerOf } from "./session.ts";
+export { TASK_QUEUE_PROTOCOL } from "./protocols/task-queue/index.ts";
+export type { OldWireNode } from "./protocols/task-queue/operation.ts";

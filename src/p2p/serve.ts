@@ -1,8 +1,9 @@
 /**
- * An inbound stream: calls between nodes are answered here, everything else is MCP and goes to its channel.
+ * An inbound stream: calls between nodes and of Python peers are answered here, everything else is MCP and goes to
+ * its channel.
  *
  * The shape of each message decides, not the order: `mcp++/…` and the cancellation of a call that is running are
- * calls; what else has a method, and every answer, is MCP.
+ * calls; what Python peers send shows itself (see python-dialects.ts); what else has a method, and every answer, is MCP.
  */
 import type { Stream } from "@libp2p/interface";
 import type { PeerCaller } from "../authority/caller.ts";
@@ -23,6 +24,7 @@ import type { CallContext } from "../peer/rpc.ts";
 import { type MessageChannel, WireChannel } from "./channel.ts";
 import type { P2pLimits } from "./limits.ts";
 import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
+import type { PythonCall, PythonDialects } from "./protocols/python-dialects.ts";
 import type { Session } from "./session.ts";
 import { Wire, type WireUser } from "./wire.ts";
 
@@ -37,6 +39,9 @@ export interface ServeOptions {
   readonly hasToken: boolean;
   readonly onMcp: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
 }
+
+/** What answers a call: a message to send, or nothing if nobody waits for it any more. */
+type Answering = (scope: CancelScope) => Promise<object | undefined>;
 
 /** A context that makes an AbortSignal only for a handler that looks at it. */
 class ScopeContext implements CallContext {
@@ -59,6 +64,7 @@ export class Served implements WireUser {
   readonly #session: Session;
   readonly #options: ServeOptions;
   readonly #onGone: (served: Served) => void;
+  readonly #python: PythonDialects | undefined;
   /** Calls that run, by id; `undefined` until their scope is open. */
   readonly #running = new Map<RequestId, CancelScope | undefined>();
   #channel: WireChannel | undefined;
@@ -66,8 +72,16 @@ export class Served implements WireUser {
   /** Answers that belong to no request. */
   strays = 0;
 
-  constructor(stream: Stream, session: Session, options: ServeOptions, onGone: (served: Served) => void) {
+  /** @param python - reads what Python peers send; absent: it is taken for MCP */
+  constructor(
+    stream: Stream,
+    session: Session,
+    options: ServeOptions,
+    onGone: (served: Served) => void,
+    python?: PythonDialects,
+  ) {
     this.#session = session;
+    this.#python = python;
     this.#options = options;
     this.#onGone = onGone;
     this.wire = new Wire(stream, this, { ...options, maxFrameBytes: () => session.maxFrameBytes });
@@ -92,7 +106,10 @@ export class Served implements WireUser {
       return;
     }
     const method = message["method"];
-    if (typeof method !== "string") this.#onAnswer(message);
+    const python = this.#python?.read(message);
+    if (python === "ignored") return;
+    if (python) this.#onPython(python);
+    else if (typeof method !== "string") this.#onAnswer(message);
     else if (method.startsWith(RPC_PREFIX)) this.#onCall(method.slice(RPC_PREFIX.length), message);
     else if (method !== CANCELLED || !this.#cancelCall(message)) this.#mcp()?.deliver(message);
   }
@@ -157,14 +174,34 @@ export class Served implements WireUser {
       this.#onProof(id, name, message["params"]);
       return;
     }
+    const failed = (facts: ErrorFacts): object => errorAnswer(id, facts);
+    this.#begin(id, failed, async (scope) => {
+      const context = new ScopeContext(this.#session.caller, scope);
+      const outcome = await this.#options.dispatcher.dispatch(name, message["params"], context);
+      return outcome.ok ? { jsonrpc: "2.0", id, result: outcome.value ?? null } : failed(outcome.error);
+    });
+  }
+
+  #onPython(call: PythonCall): void {
+    const failed = (facts: ErrorFacts): object => call.failed(facts);
+    this.#begin(call.id, failed, async (scope) => {
+      const answer = await call.run(new ScopeContext(this.#session.caller, scope));
+      // One request a stream: the peer waits for the end.
+      if (call.isLast) this.#halfClosed = true;
+      return answer;
+    });
+  }
+
+  /** Begins to answer a call, or says why not. */
+  #begin(id: RequestId, failed: (facts: ErrorFacts) => object, answering: Answering): void {
     const refusal = this.#refusal(id);
     if (refusal) {
-      this.#answer(id, errorAnswer(id, errorFacts(refusal)));
+      this.#answer(id, failed(errorFacts(refusal)));
       return;
     }
     this.#running.set(id, undefined);
     this.#session.serving += 1;
-    this.#run(id, name, message["params"]);
+    this.#run(id, failed, answering);
     if (this.wire.isFull) this.wire.pause();
   }
 
@@ -174,33 +211,29 @@ export class Served implements WireUser {
     return new BusyError(`${this.#session.serving} calls of this connection are being answered`);
   }
 
-  #run(id: RequestId, name: string, params: unknown): void {
-    const { nursery, dispatcher, limits } = this.#options;
+  #run(id: RequestId, failed: (facts: ErrorFacts) => object, answering: Answering): void {
+    const { nursery, limits } = this.#options;
     const ended = nursery.run(
       async (scope) => {
         // Cancelled before it began.
         if (!this.#running.has(id)) return undefined;
         this.#running.set(id, scope);
-        return dispatcher.dispatch(name, params, new ScopeContext(this.#session.caller, scope));
+        return answering(scope);
       },
       { timeoutMs: limits.maxCallMs },
     );
     ended.then(
-      (outcome) =>
-        this.#finish(id, outcome?.ok === true ? { value: outcome.value } : { error: outcome?.error }),
-      (error: unknown) => this.#finish(id, { error: errorFacts(error) }),
+      (answer) => this.#finish(id, answer ?? failed(errorFacts(undefined))),
+      (error: unknown) => this.#finish(id, failed(errorFacts(error))),
     );
   }
 
   /** A call has ended. If it is not in the map any more nobody waits for it: it was cancelled. */
-  #finish(id: RequestId, end: { readonly value?: unknown; readonly error?: ErrorFacts | undefined }): void {
+  #finish(id: RequestId, answer: object): void {
     // Only now, not when it was cancelled: a handler that does not heed its signal still takes its place.
     this.#session.serving -= 1;
     if (!this.#running.delete(id)) return;
-    this.#answer(
-      id,
-      end.error ? errorAnswer(id, end.error) : { jsonrpc: "2.0", id, result: end.value ?? null },
-    );
+    this.#answer(id, answer);
     this.#closeIfDone();
   }
 

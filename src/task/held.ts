@@ -2,7 +2,9 @@
  * Ends tasks for callers that present no fencing token: the old wire and a model that only knows the task's id.
  *
  * Without a token nobody can tell an earlier claim from a later one. So it is accepted only where there was one
- * claim: under the first lease ever given for the task, while it is in force, from whoever holds it.
+ * claim: under the first lease ever given for the task, while it is in force, from whoever holds it. Where many
+ * workers act under one holder's name, as on the old wire, the name of the worker tells claims apart: whoever gives
+ * it must be the one that the lease in force was given to, and may then act under a later lease as well.
  */
 import { LeaseLostError, LeaseTokenRequiredError, TaskFinishedError, TaskNotFoundError } from "../errors.ts";
 import type { OutboxEntry } from "./outbox.ts";
@@ -12,6 +14,14 @@ import { isFinished } from "./task.ts";
 
 /** How a task ends: as a result that waits in an outbox does. */
 export type HeldOutcome = OutboxEntry["outcome"];
+
+/** Who acts without a token, and on what. */
+export interface HeldClaim {
+  readonly holder: string;
+  readonly taskId: string;
+  /** The worker that acts, by its own account; absent if it does not say. */
+  readonly workerId?: string | undefined;
+}
 
 /** The token of a task's first lease. */
 const FIRST_TOKEN = 1;
@@ -39,9 +49,14 @@ export class HeldSettlements {
    *   if it was claimed more than once, LeaseLostError if it is not running or another holder has it
    */
   async settle(holder: string, taskId: string, outcome: HeldOutcome): Promise<void> {
+    await this.under({ holder, taskId }, (lease) => this.#door.settle(holder, lease, outcome));
+  }
+
+  /** Does `act` under the lease in force, if `claim` is good for it. @throws as {@link settle}, and what `act` throws */
+  async under(claim: HeldClaim, act: (lease: Lease) => Promise<void>): Promise<void> {
+    const { taskId } = claim;
     const before = this.#underWay.get(taskId) ?? Promise.resolve();
-    const run = async (): Promise<void> =>
-      this.#door.settle(holder, await this.#leaseOf(holder, taskId), outcome);
+    const run = async (): Promise<void> => act(await this.#leaseOf(claim));
     // The next one waits for this one's end, however it ends.
     const mine = before.then(run, run);
     this.#underWay.set(taskId, mine);
@@ -52,7 +67,7 @@ export class HeldSettlements {
     }
   }
 
-  async #leaseOf(holder: string, taskId: string): Promise<Lease> {
+  async #leaseOf({ holder, taskId, workerId }: HeldClaim): Promise<Lease> {
     const { store } = this.#door;
     const held = await store.leaseOf(taskId);
     if (!held) {
@@ -61,8 +76,9 @@ export class HeldSettlements {
       if (isFinished(task.state)) throw new TaskFinishedError(taskId, task.state);
       throw new LeaseLostError(taskId, FIRST_TOKEN);
     }
-    if (held.token > FIRST_TOKEN) throw new LeaseTokenRequiredError(taskId);
-    if (held.holder !== holder) throw new LeaseLostError(taskId, held.token);
+    if (held.token > FIRST_TOKEN && workerId === undefined) throw new LeaseTokenRequiredError(taskId);
+    const isTheirs = held.holder === holder && (workerId === undefined || workerId === held.workerId);
+    if (!isTheirs) throw new LeaseLostError(taskId, held.token);
     return { taskId, token: held.token };
   }
 }

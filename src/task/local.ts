@@ -15,7 +15,7 @@ import { throwIfAborted } from "./bounded-wait.ts";
 import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
-import { type HeldOutcome, HeldSettlements } from "./held.ts";
+import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
 import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
 import { laneOf } from "./routing.ts";
@@ -66,6 +66,16 @@ export interface LocalTaskQueue {
    */
   completeHeld(holder: string, taskId: string, outcome: HeldOutcome, options?: CallOptions): Promise<void>;
   /**
+   * Does `act` under the lease in force for a holder that presents no token; see held.ts for whose it may be.
+   *
+   * @throws TaskNotFoundError, TaskFinishedError, LeaseTokenRequiredError, LeaseLostError, and what `act` throws
+   */
+  underHeldLease(
+    claim: HeldClaim,
+    act: (lease: Lease) => Promise<void>,
+    options?: CallOptions,
+  ): Promise<void>;
+  /**
    * Stops submitting, claiming and waiting, and ends the background task; those who wait get a `ShuttingDownError`,
    * because an empty answer would send them straight back. What is under lease can still be settled, so that
    * workers drain, until the store is closed. Idempotent; also happens when the nursery is cancelled.
@@ -81,6 +91,7 @@ export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
     as: (holder) => core.as(holder),
     completeHeld: (holder, taskId, outcome, callOptions) =>
       core.completeHeld(holder, taskId, outcome, callOptions),
+    underHeldLease: (claim, act, callOptions) => core.underHeldLease(claim, act, callOptions),
     stop: () => core.stop(),
   };
 }
@@ -171,6 +182,16 @@ class QueueCore {
   ): Promise<void> {
     throwIfAborted(options?.signal);
     await this.#held.settle(holder, parseInput(taskIdSchema, taskId, "task id"), outcome);
+  }
+
+  async underHeldLease(
+    claim: HeldClaim,
+    act: (lease: Lease) => Promise<void>,
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    throwIfAborted(options?.signal);
+    const taskId = parseInput(taskIdSchema, claim.taskId, "task id");
+    await this.#held.under({ ...claim, taskId }, act);
   }
 
   async stop(): Promise<void> {

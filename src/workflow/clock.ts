@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { isJsonObject } from "../content/json.ts";
+import { integerOf } from "../content/python-json.ts";
 
 /** How many ids a clock holds: far more than the 300 s in which a peer counts as live ever see. */
 export const MAX_CLOCK_ENTRIES = 4096;
@@ -116,7 +117,7 @@ export class VectorClock {
  * Reads a clock as the old task-queue service does (variant T): ids as text, empty ids dropped, counters through
  * Python's integer conversion, a given root trusted.
  *
- * @param json - a parsed message; counters beyond 2^53 are exact only if its parser made them bigints
+ * @param json - a parsed message; counters beyond 2^53 are exact only if its parser kept them (see python-json.ts)
  * @returns the clock, or undefined if it is none, or larger than the bounds of this file
  */
 export function parseClock(json: unknown): VectorClock | undefined {
@@ -146,7 +147,8 @@ function parseVector(vector: unknown): Map<string, bigint> | undefined {
 /** What Python's `int()` makes of a JSON value; undefined where it raises, or beyond the bound on digits. */
 function pythonInteger(value: unknown): bigint | undefined {
   if (typeof value === "boolean") return value ? 1n : 0n;
-  if (typeof value === "bigint") return bounded(value);
+  const exact = integerOf(value);
+  if (exact !== undefined) return bounded(exact);
   if (typeof value === "number")
     return Number.isFinite(value) ? bounded(BigInt(Math.trunc(value))) : undefined;
   if (typeof value !== "string" || value.length > 2 * MAX_COUNTER_DIGITS) return undefined;

@@ -14,6 +14,8 @@ export interface IdentityFacts {
   readonly peerId: string;
   /** The authenticated id of the connection it came over, if it came over one. */
   readonly transportPeerId?: string | undefined;
+  /** What it called itself, where {@link peerId} may come from the connection. */
+  readonly peerHint?: string | undefined;
   readonly workerId?: string | undefined;
   readonly taskTypes?: readonly string[] | undefined;
   /** Its vector clock as it sent it; one that does not hold together is ignored. */
@@ -45,18 +47,10 @@ export function createPresence(clock: Clock): Presence {
   const own = new VectorClock("taskqueue-service");
   return {
     heard(facts) {
-      const before = rows.get(facts.peerId);
-      rows.delete(facts.peerId);
-      rows.set(facts.peerId, {
-        ...before,
-        ...definedOf(facts),
-        peerId: facts.peerId,
-        lastSeenMs: clock.epochMs(),
-      });
-      for (const oldest of rows.keys()) {
-        if (rows.size <= MAX_IDENTITIES) break;
-        rows.delete(oldest);
-      }
+      // Rows keep the order in which identities were first heard, which old peers rely on.
+      const row = { ...rows.get(facts.peerId), ...definedOf(facts), peerId: facts.peerId };
+      rows.set(facts.peerId, { ...row, lastSeenMs: clock.epochMs() });
+      if (rows.size > MAX_IDENTITIES) rows.delete(longestUnheard(rows));
       const theirs = facts.clock === undefined ? undefined : parseClock(facts.clock);
       if (theirs !== undefined) own.merge(theirs);
     },
@@ -92,12 +86,20 @@ function definedOf(facts: IdentityFacts): Partial<IdentityFacts> {
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }
 
+function longestUnheard(rows: ReadonlyMap<string, Row>): string {
+  let [peerId, leastMs] = ["", Number.POSITIVE_INFINITY];
+  for (const row of rows.values())
+    if (row.lastSeenMs < leastMs) [peerId, leastMs] = [row.peerId, row.lastSeenMs];
+  return peerId;
+}
+
 function oldRow(row: Row): JsonObject {
   return {
     peer_id: row.peerId,
     last_seen: row.lastSeenMs / 1000,
-    ...(row.workerId !== undefined && { worker_id: row.workerId }),
-    ...(row.taskTypes !== undefined && { supported_task_types: row.taskTypes }),
-    ...(row.transportPeerId !== undefined && { transport_peer_id: row.transportPeerId }),
+    worker_id: row.workerId ?? "",
+    supported_task_types: row.taskTypes ?? [],
+    transport_peer_id: row.transportPeerId ?? "",
+    peer_hint: row.peerHint ?? "",
   };
 }

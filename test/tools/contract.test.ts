@@ -7,7 +7,7 @@ import type { JsonSchemaType } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { OWNER } from "../../src/authority/caller.ts";
 import { isJsonObject, type JsonObject } from "../../src/content/json.ts";
-import { priorityOf } from "../../src/tools/taskqueue/payload.ts";
+import { priorityOf } from "../../src/task/payload-settings.ts";
 import { allTools } from "../../src/tools/index.ts";
 import { openSmallNode, type SmallNode, STRANGER } from "../server/support.ts";
 

@@ -4,7 +4,7 @@ import { MAX_CLAIM_WAIT_MS, MAX_LEASE_MS, MIN_LEASE_MS } from "../../task/queue.
 import { MAX_NAME_CHARS } from "../../task/task.ts";
 import { adds } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
-import { claimedRow, claimedRowSchema } from "./row.ts";
+import { claimedRow, claimedRowSchema } from "../../task/row.ts";
 import { deadlineOf, remoteFields, targetOf, timeoutField } from "./target.ts";
 
 /** What a claim may take in all: the wait for a task, and the call itself. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
-import { taskRow, taskRowSchema } from "./row.ts";
+import { taskRow, taskRowSchema } from "../../task/row.ts";
 import { deadlineOf, targetFields, targetOf, timeoutField } from "./target.ts";
 
 /** Reads one task. */

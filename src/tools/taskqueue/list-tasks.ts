@@ -4,7 +4,7 @@ import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, type TaskQueue } from "../../task/q
 import { TASK_STATES, type TaskState, type TaskSummary } from "../../task/task.ts";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool, type ToolContext } from "../tool.ts";
-import { bareRow, taskRow, type TaskRow, taskRowSchema } from "./row.ts";
+import { bareRow, taskRow, type TaskRow, taskRowSchema } from "../../task/row.ts";
 import { deadlineOf, targetFields, targetOf, timeoutField } from "./target.ts";
 
 /** How many whole tasks are read at once: enough to hide a round trip. */

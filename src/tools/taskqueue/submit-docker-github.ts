@@ -3,7 +3,7 @@ import { acts } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { dockerPayload, runFields, textMapField } from "./docker.ts";
 import { submitOne, submittedSchema } from "./new-task.ts";
-import { settingsIn } from "./payload.ts";
+import { settingsIn } from "../../task/payload-settings.ts";
 import { deadlineOf, targetFields, timeoutField } from "./target.ts";
 
 /** Queues "clone, build, run". */

@@ -4,7 +4,7 @@ import { MAX_ATTEMPTS, MAX_DELAY_MS, MAX_NAME_CHARS, MAX_PRIORITY, MIN_PRIORITY 
 import { adds } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { nameField, submitOne, submittedSchema } from "./new-task.ts";
-import { settingsIn } from "./payload.ts";
+import { settingsIn } from "../../task/payload-settings.ts";
 import { deadlineOf, targetFields, timeoutField } from "./target.ts";
 
 /** Puts a task on a queue. */

@@ -3,7 +3,7 @@ import { hasCode } from "../../errors.ts";
 import { DEFAULT_WAIT_MS, type TaskQueue, type WaitOutcome } from "../../task/queue.ts";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool, type ToolContext } from "../tool.ts";
-import { taskRow, taskRowSchema } from "./row.ts";
+import { taskRow, taskRowSchema } from "../../task/row.ts";
 import { deadlineOf, targetFields, targetOf, timeoutField, waitWithin } from "./target.ts";
 
 /** How often a caller that asked for progress hears that the wait goes on; hosts give up on a silent call after 60 s. */

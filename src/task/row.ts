@@ -1,13 +1,14 @@
 /**
- * Tasks as callers of the tools see them: the rows of the old system (contract.md 2.5) with our additions.
+ * Tasks as callers of the tools and of the old wire see them: the rows of the old system (contract.md 2.5); the
+ * tools get our additions too.
  *
  * Times are seconds since 1970 as floats. `result` holds the members of the handler's result and, as in the old
  * system, `progress` and `logs` beside them, unless the handler returned members of these names.
  */
 import * as z from "zod";
-import { type JsonObject, jsonObject } from "../../content/json.ts";
-import type { ClaimedTask } from "../../task/queue.ts";
-import { type Task, TASK_STATES, type TaskState, type TaskSummary } from "../../task/task.ts";
+import { type JsonObject, jsonObject } from "../content/json.ts";
+import type { ClaimedTask } from "./queue.ts";
+import { type Task, TASK_STATES, type TaskState, type TaskSummary } from "./task.ts";
 
 /** One event of a task's history. */
 export interface EventRow {
@@ -41,6 +42,24 @@ export interface TaskRow {
   readonly history?: readonly EventRow[] | undefined;
   readonly bodies_omitted?: boolean | undefined;
 }
+
+/** A row as the old wire has it, member for member. */
+export type OldTaskRow = Pick<
+  TaskRow,
+  | "task_id"
+  | "task_type"
+  | "model_name"
+  | "payload"
+  | "status"
+  | "assigned_worker"
+  | "created_at"
+  | "updated_at"
+  | "result"
+  | "error"
+>;
+
+/** A claimed task as the old wire has it. */
+export type OldClaimedRow = Omit<OldTaskRow, "updated_at" | "result" | "error">;
 
 /** A row with the lease to act under. */
 export interface ClaimedRow extends TaskRow {
@@ -101,6 +120,29 @@ export function taskRow(task: Task): TaskRow {
     payload: task.payload,
     result: resultOf(task),
     history: task.history.map(eventOf),
+  };
+}
+
+/** A whole task as a row of the old wire. */
+export function oldTaskRow(task: Task): OldTaskRow {
+  return {
+    ...oldClaimedRow(task),
+    updated_at: seconds(task.updatedAtMs),
+    result: resultOf(task),
+    error: task.error?.message ?? null,
+  };
+}
+
+/** A claimed task as a row of the old wire, which tells nothing that the worker does not need. */
+export function oldClaimedRow(task: Task): OldClaimedRow {
+  return {
+    task_id: task.id,
+    task_type: task.type,
+    model_name: task.modelName,
+    payload: task.payload,
+    status: task.state,
+    assigned_worker: task.workerId ?? null,
+    created_at: seconds(task.createdAtMs),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * Python peers have no arguments for these, so they put them into the payload (contract.md 2.7 for the priority).
  */
-import type { JsonObject } from "../../content/json.ts";
+import type { JsonObject } from "../content/json.ts";
 import {
   DEFAULT_PRIORITY,
   MAX_ATTEMPTS,
@@ -11,7 +11,7 @@ import {
   MAX_PRIORITY,
   MIN_PRIORITY,
   type NewTask,
-} from "../../task/task.ts";
+} from "./task.ts";
 
 /** The settings of a task that its payload names, where the submitter named none. */
 export function settingsIn(
