@@ -29,6 +29,7 @@ import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 import { MCP_P2P_PROTOCOL } from "./message.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import type { Link } from "./link.ts";
+import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { Served, type ServeOptions } from "./serve.ts";
 import { Sessions } from "./session.ts";
@@ -53,8 +54,13 @@ export interface P2pHostOptions {
   readonly methods: readonly ServedMethod[];
   /** Gets the channel of each MCP session that a peer opens. Absent: MCP is refused. */
   readonly onMcp?: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
-  /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
+  /** The secret of this node's group, at least 32 characters; it is proven, not sent, but for `sendTokenToOldPeers`. */
   readonly sharedToken?: string | undefined;
+  /**
+   * Whether peers of the older protocols, which know no proof, may be sent the shared token itself; only those that a
+   * call names by their id. Default false.
+   */
+  readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
   readonly table: PeerTable;
   readonly limits?: Partial<P2pLimits> | undefined;
@@ -171,6 +177,7 @@ class Host implements P2pHost {
     stopped: Promise<void>,
   ) {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
+    const { sendTokenToOldPeers = false } = options;
     this.#libp2p = libp2p;
     this.#limits = limits;
     this.#options = options;
@@ -189,7 +196,8 @@ class Host implements P2pHost {
     this.#sessions = sessions;
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
-    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, sharedToken });
+    const secret = { sharedToken, sendTokenToOldPeers };
+    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
   }
 
   async start(): Promise<void> {
@@ -260,7 +268,7 @@ class Host implements P2pHost {
     return {
       connections: this.#libp2p.getConnections().length,
       links: links.length,
-      inFlight: sum(links.map((link) => link.inFlight)),
+      inFlight: sum([...links, ...this.rpc.oldPeers].map((reached) => reached.inFlight)),
       inboundStreams: this.#served.size,
       serving: sum([...this.#served].map((served) => served.serving)),
       unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
@@ -322,7 +330,7 @@ class Host implements P2pHost {
     return session.caller.sameMachine || session.caller.provedToken;
   }
 
-  #link(target: PeerTarget, options: WaitOptions): Promise<Link> {
+  #link(target: PeerTarget, options: WaitOptions): Promise<Reached> {
     return this.#inTime(() => abandonOnCancel(this.rpc.link(target)), target, options);
   }
 

@@ -60,11 +60,9 @@ export function remoteError(error: unknown): RemoteError {
   }
   const { code, message, data } = parsed.data;
   if (data) return new RemoteError({ ...data, message });
+  const foreign = { foreignCode: code };
   if (code === -32601)
-    return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message });
-  return new RemoteError({
-    code: "E_REMOTE",
-    failureClass: code === -32602 ? "invalid" : "internal",
-    message,
-  });
+    return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message }, foreign);
+  const failureClass = code === -32602 ? "invalid" : "internal";
+  return new RemoteError({ code: "E_REMOTE", failureClass, message }, foreign);
 }
