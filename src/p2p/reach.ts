@@ -1,15 +1,15 @@
 /** From a connection to what calls can go over: a link to a node of ours, or an old peer. */
 import type { Connection } from "@libp2p/interface";
 import type { Clock } from "../clock.ts";
-import { ConnectionLostError, UnreachableError } from "../errors.ts";
+import { ConnectionLostError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { P2pLimits } from "./limits.ts";
 import { Link, type LinkCounts } from "./link.ts";
-import { MCP_P2P_PROTOCOL } from "./message.ts";
+import { isOtherDialect, MCP_P2P_PROTOCOL } from "./message.ts";
 import { TASK_QUEUE_PROTOCOL } from "./old-peer/line.ts";
-import { findOldWire, speaksOurMethods } from "./old-peer/negotiate.ts";
+import { findOldWire } from "./old-peer/negotiate.ts";
 import { OldPeer } from "./old-peer/old-peer.ts";
-import { type Dialect, Verdicts } from "./old-peer/verdicts.ts";
+import { Verdicts } from "./old-peer/verdicts.ts";
 import { openStream } from "./open-stream.ts";
 import { proveToken } from "./prove.ts";
 import type { Sessions } from "./session.ts";
@@ -42,13 +42,11 @@ export class Reach {
     this.#verdicts = new Verdicts(options.clock);
   }
 
-  /** Looks anew at what a peer speaks when it is next reached. */
-  forget(peerId: string): void {
-    this.#verdicts.forget(peerId);
-  }
-
   /**
    * Makes the peer of an open connection ready for calls.
+   *
+   * libp2p settles the protocol. Of the two dialects of `/mcp+p2p/1.0.0` ours is taken for granted, which costs our own
+   * peers nothing: a peer of the other one refuses the first call unread, its link ends, and this is asked again.
    *
    * @param onGone - called when a link has ended
    * @throws UnreachableError, NotSupportedByPeerError, PeerIdentityError
@@ -56,45 +54,28 @@ export class Reach {
   async over(connection: Connection, onGone: (link: Link) => void): Promise<Reached> {
     const peerId = connection.remotePeer.toString();
     const verdict = this.#verdicts.get(peerId);
-    if (verdict === "line" || verdict === "session") return this.#oldPeer(connection, verdict);
-    const isOurs = verdict === "ours";
-    const stream = await openStream(
-      connection,
-      isOurs ? [MCP_P2P_PROTOCOL] : [MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL],
-    );
+    if (verdict === "other") return this.#findOld(connection);
+    if (verdict !== undefined) return this.#oldPeer(connection, verdict);
+    const stream = await openStream(connection, [MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL]);
     if (stream.protocol === TASK_QUEUE_PROTOCOL) {
       stream.abort(new ConnectionLostError("the stream was not used"));
       return this.#found(connection, "line");
     }
     const { sessions, limits, clock } = this.#options;
-    const link = new Link(stream, sessions.of(connection), { limits, clock, counts: this.counts }, onGone);
+    const onOtherDialect = (): void => this.#verdicts.set(peerId, "other");
+    const options = { limits, clock, counts: this.counts, onOtherDialect };
+    const link = new Link(stream, sessions.of(connection), options, onGone);
     try {
-      if (!isOurs && !(await this.#isOurs(link))) return await this.#findOld(connection, link);
       await this.#prove(link);
     } catch (error) {
       link.wire.abort(new ConnectionLostError("the stream was not used", { cause: error }));
+      if (isOtherDialect(error)) return this.#findOld(connection);
       throw error;
     }
     return link;
   }
 
-  /** Asked once for each peer and a while, so it costs a call nothing. */
-  async #isOurs(link: Link): Promise<boolean> {
-    try {
-      const ours = await speaksOurMethods(link, this.#request());
-      if (ours) this.#verdicts.set(link.peerId, "ours");
-      return ours;
-    } catch (error) {
-      if (!(error instanceof ConnectionLostError)) throw error;
-      // Nothing of the caller's was sent.
-      throw new UnreachableError(`peer ${link.peerId} does not answer on ${MCP_P2P_PROTOCOL}`, {
-        cause: error,
-      });
-    }
-  }
-
-  async #findOld(connection: Connection, link: Link): Promise<OldPeer> {
-    link.closeSoon();
+  async #findOld(connection: Connection): Promise<OldPeer> {
     const wire = await findOldWire(connection, this.#options);
     const peer = this.#found(connection, wire.dialect);
     if (wire.dialect === "session") peer.keep(wire.opened);
@@ -108,7 +89,7 @@ export class Reach {
     return this.#oldPeer(connection, dialect);
   }
 
-  #oldPeer(connection: Connection, dialect: Dialect & ("session" | "line")): OldPeer {
+  #oldPeer(connection: Connection, dialect: "session" | "line"): OldPeer {
     const { sessions, clock, limits, ownPeerId, sharedToken, sendTokenToOldPeers } = this.#options;
     const peerId = connection.remotePeer.toString();
     return new OldPeer(sessions.of(connection), dialect, {
@@ -122,13 +103,10 @@ export class Reach {
   }
 
   async #prove(link: Link): Promise<void> {
-    const { sharedToken, ownPeerId, logger } = this.#options;
+    const { sharedToken, ownPeerId, logger, limits, clock } = this.#options;
     if (sharedToken === undefined || link.session.caller.provedToken) return;
-    await proveToken(link, { sharedToken, ownPeerId, logger, request: this.#request() });
-  }
-
-  #request(): { readonly timeoutMs: number; readonly untilMs: number; readonly signal: undefined } {
-    const timeoutMs = this.#options.limits.connectMs;
-    return { timeoutMs, untilMs: this.#options.clock.now() + timeoutMs, signal: undefined };
+    const timeoutMs = limits.connectMs;
+    const request = { timeoutMs, untilMs: clock.now() + timeoutMs, signal: undefined };
+    await proveToken(link, { sharedToken, ownPeerId, logger, request });
   }
 }

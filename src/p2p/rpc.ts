@@ -25,7 +25,7 @@ import {
 import { parseMultiaddr, peerIdIn } from "./address.ts";
 import type { Dialer } from "./dialer.ts";
 import { Link, type LinkCounts, reasonOf, type RequestOptions } from "./link.ts";
-import { isOtherDialect } from "./old-peer/negotiate.ts";
+import { isOtherDialect } from "./message.ts";
 import { OldPeer } from "./old-peer/old-peer.ts";
 import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 
@@ -141,15 +141,10 @@ export class P2pRpc implements RpcClient {
   #mayRepeat<I, O>(reached: Reached, method: Method<I, O>, error: unknown): boolean {
     // From a link, unreachable means that the call never left.
     if (error instanceof UnreachableError) return true;
-    const isLink = reached instanceof Link;
-    if (isLink && isOtherDialect(error)) {
-      // The peer was replaced by an older version; what it refused it has not done.
-      this.#reach.forget(reached.peerId);
-      reached.closeSoon();
-      return true;
+    if (!(reached instanceof Link)) {
+      return error instanceof ConnectionLostError && reached.mayRepeat(method.name);
     }
-    if (!(error instanceof ConnectionLostError)) return false;
-    return isLink ? method.idempotent : reached.mayRepeat(method.name);
+    return isOtherDialect(error) || (error instanceof ConnectionLostError && method.idempotent);
   }
 
   /** Opening is shared by all that wait for it, so one that gives up does not end it for the others. */

@@ -1,44 +1,10 @@
-/**
- * Finds out what a peer speaks.
- *
- * libp2p settles the protocol. Two dialects share `/mcp+p2p/1.0.0`, so there the first question does: it is harmless,
- * it is never the caller's, and only a node of ours answers it with a result or an error that bears our codes.
- */
+/** Finds out which old wire a peer speaks that is no node of ours. */
 import type { Connection } from "@libp2p/interface";
-import { ConnectionLostError, McpError, NotSupportedByPeerError, RemoteError } from "../../errors.ts";
+import { ConnectionLostError, McpError, NotSupportedByPeerError } from "../../errors.ts";
 import { rethrowIfCancelled } from "../../nursery/index.ts";
-import { nodeStatus } from "../../peer/methods.ts";
-import type { Link, RequestOptions } from "../link.ts";
 import { openStream } from "../open-stream.ts";
 import { TASK_QUEUE_PROTOCOL } from "./line.ts";
 import { openSession, type OldSession, type OldSessionOptions } from "./session.ts";
-
-/** Whether an error shows that its sender is no node of ours. */
-export function isForeign(error: unknown): boolean {
-  return error instanceof RemoteError && error.foreignCode !== undefined;
-}
-
-/** JSON-RPC errors by which the initialize-first dialect refuses our methods without doing anything. */
-const REFUSED_UNREAD: ReadonlySet<number | undefined> = new Set([-32000, -32601]);
-
-/** Whether a call was refused only because the peer speaks another dialect, so that it may be made again in that one. */
-export function isOtherDialect(error: unknown): boolean {
-  return error instanceof RemoteError && REFUSED_UNREAD.has(error.foreignCode);
-}
-
-/** Asks what every node of ours answers. @returns whether the peer is one */
-export async function speaksOurMethods(link: Link, request: RequestOptions): Promise<boolean> {
-  try {
-    await link.request(nodeStatus.name, { detail: false }, request);
-    return true;
-  } catch (error) {
-    rethrowIfCancelled(error);
-    if (isForeign(error)) return false;
-    // Refused in our own words: a node of ours all the same.
-    if (error instanceof RemoteError) return true;
-    throw error;
-  }
-}
 
 /** What an old peer was found to speak. */
 export type OldWire =

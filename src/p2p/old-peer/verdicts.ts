@@ -1,11 +1,11 @@
-/** What each peer was found to speak, for a while. */
+/** Which peers were found to be no nodes of ours, for a while. */
 import type { Clock } from "../../clock.ts";
 
 /**
- * `ours`: the methods of this product, on `/mcp+p2p/1.0.0`. `session`: the initialize-first dialect under the same id,
- * with the tool `task_queue.rpc`. `line`: newline JSON on `/ipfs-datasets/task-queue/1.0.0`.
+ * `other`: not our methods, and nobody has looked further. `session`: the initialize-first dialect of
+ * `/mcp+p2p/1.0.0`, with the tool `task_queue.rpc`. `line`: newline JSON on `/ipfs-datasets/task-queue/1.0.0`.
  */
-export type Dialect = "ours" | "session" | "line";
+export type Dialect = "other" | "session" | "line";
 
 /** Peers that are remembered; forgetting one costs a question. */
 const MAX_VERDICTS = 1000;
@@ -37,9 +37,5 @@ export class Verdicts {
     const [oldest] = this.#byPeer.keys();
     if (this.#byPeer.size >= MAX_VERDICTS && oldest !== undefined) this.#byPeer.delete(oldest);
     this.#byPeer.set(peerId, { dialect, untilMs: this.#clock.now() + VERDICT_MS });
-  }
-
-  forget(peerId: string): void {
-    this.#byPeer.delete(peerId);
   }
 }

@@ -64,8 +64,10 @@ export interface SessionServerOptions {
   readonly maxFrameBytes?: number;
   /** Whether `initialize` tells the limits. */
   readonly tells?: boolean;
-  /** Whether the tool of the task queue is there; without it `initialize` is refused too. */
+  /** Whether `initialize` is refused. */
   readonly refuses?: boolean;
+  /** The node to serve on. Default: a new one. */
+  readonly on?: RawPeer;
 }
 
 /** Serves the initialize-first dialect: framed JSON-RPC, one after the other, with limits for each stream. */
@@ -74,7 +76,7 @@ export async function sessionServer(
   options: SessionServerOptions = {},
 ): Promise<SessionServer> {
   const { maxFrames = 128, maxFrameBytes = 1024 * 1024 } = options;
-  const peer = await rawPeer();
+  const peer = options.on ?? (await rawPeer());
   const requests: JsonObject[] = [];
   const framesOfStreams: number[] = [];
   await peer.node.handle(
@@ -82,15 +84,18 @@ export async function sessionServer(
     (stream) => {
       const number = framesOfStreams.push(0) - 1;
       let initialized = false;
+      let over = false;
       const reply = (message: object | string): void => {
         if (stream.status !== "open") return;
         stream.send(typeof message === "string" ? textFrame(message) : frames(message));
       };
       const refuse = (id: unknown, code: number, message: string): void => {
         reply({ jsonrpc: "2.0", id, error: { code, message } });
+        over = true;
         void stream.close().catch(() => undefined);
       };
       const onMessage = (message: JsonObject, bytes: number): void => {
+        if (over) return undefined;
         const { id, method } = message;
         framesOfStreams[number] = (framesOfStreams[number] ?? 0) + 1;
         if (bytes > maxFrameBytes) return refuse(null, -32003, "frame_too_large");
