@@ -63,8 +63,12 @@ export function remoteError(error: unknown): RemoteError {
   const foreign = { foreignCode: code };
   if (code === -32601)
     return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message }, foreign);
-  const failureClass = code === -32602 ? "invalid" : "internal";
-  return new RemoteError({ code: "E_REMOTE", failureClass, message }, foreign);
+  const facts = {
+    code: "E_REMOTE",
+    failureClass: code === -32602 ? "invalid" : "internal",
+    message,
+  } as const;
+  return new RemoteError(facts, foreign);
 }
 
 /** Method not found, and a frame that could not be read or was too large for the other dialect. */

@@ -46,8 +46,8 @@ export interface WireOptions {
 
 /** Reads and writes the text of messages. */
 export interface WireCodec {
-  parse(text: string): unknown;
-  write(message: object): string;
+  readonly parse: (text: string) => unknown;
+  readonly write: (message: object) => string;
 }
 
 const STRICT_JSON: WireCodec = { parse: JSON.parse, write: JSON.stringify };

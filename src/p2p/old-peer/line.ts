@@ -43,8 +43,9 @@ export async function askLine(
   const stream = await openStream(connection, [TASK_QUEUE_PROTOCOL]);
   const answer = await suspend<JsonObject>((resume, fail) => {
     const onEnd = (error: Error): void => {
-      stream.abort(error);
+      // First, because the abort is heard as another end.
       fail(error);
+      if (stream.status === "open") stream.abort(error);
     };
     readAnswer(stream, options.limits.maxFrameBytes, resume, onEnd);
     try {

@@ -40,7 +40,8 @@ export const nodeTranslations: readonly Translation[] = [
   })),
   translate(cacheMethods.set, false, async ({ key, value = null, ttlMs }, exchange) => {
     const ttl = ttlMs === undefined ? {} : { ttl_s: seconds(ttlMs) };
-    await exchange.ask({ ...cacheRequest("cache.set", key, exchange), value, ...ttl });
+    const timeoutS = seconds(exchange.timeoutMs);
+    await exchange.ask({ op: "cache.set", key, value, timeout_s: timeoutS, ...ttl });
     return { version: NO_VERSION };
   }),
   translate(cacheMethods.delete, false, async ({ key }, exchange) => ({

@@ -193,18 +193,11 @@ function answerIn(result: unknown): JsonObject | undefined {
 
 function errorOf(peerId: string, error: unknown): Error {
   const remote = remoteError(error);
-  switch (remote.foreignCode) {
-    case UNAUTHORIZED:
-      return refusalOf(peerId, { error: "unauthorized" });
-    case RATE_LIMITED:
-      return new BusyError(`peer ${peerId}: ${remote.message}`);
-    case FRAMING:
-      return remote.message === "frame_too_large"
-        ? refusalOf(peerId, { error: remote.message })
-        : asProtocol(remote);
-    default:
-      return remote;
-  }
+  const { foreignCode, message } = remote;
+  if (foreignCode === UNAUTHORIZED) return refusalOf(peerId, { error: "unauthorized" });
+  if (foreignCode === RATE_LIMITED) return new BusyError(`peer ${peerId}: ${message}`);
+  if (foreignCode !== FRAMING) return remote;
+  return message === "frame_too_large" ? refusalOf(peerId, { error: message }) : asProtocol(remote);
 }
 
 function asProtocol(remote: RemoteError): ProtocolError {

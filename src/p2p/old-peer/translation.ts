@@ -49,7 +49,7 @@ export function translate<I, O>(
   };
 }
 
-/** Seconds of the old wire. */
+/** Seconds of the old wire, in whole milliseconds. */
 export function seconds(ms: number): number {
-  return ms / 1000;
+  return Math.round(ms) / 1000;
 }
