@@ -54,11 +54,11 @@ export interface P2pHostOptions {
   readonly methods: readonly ServedMethod[];
   /** Gets the channel of each MCP session that a peer opens. Absent: MCP is refused. */
   readonly onMcp?: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
-  /** The secret of this node's group, at least 32 characters; it is proven, not sent, but for `sendTokenToOldPeers`. */
+  /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
   readonly sharedToken?: string | undefined;
   /**
-   * Whether peers of the older protocols, which know no proof, may be sent the shared token itself; only those that a
-   * call names by their id. Default false.
+   * Whether peers of the older protocols, which know no proof, may be sent the shared token itself all the same; only
+   * those that a call names by their id. Default false.
    */
   readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;

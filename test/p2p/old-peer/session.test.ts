@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { nodeStatus, toolCall } from "../../../src/peer/methods.ts";
 import { remoteQueue } from "../../../src/task/remote.ts";
+import type { NewTask } from "../../../src/task/task.ts";
 import { text, withHosts } from "../hosts.ts";
 import { lineServer, oldQueue, sessionServer } from "./servers.ts";
 
 const LIMIT = { timeout: 60_000 };
 const TOKEN = "0123456789abcdef0123456789abcdef";
+
+const of = (bytes: number): readonly NewTask[] => [{ type: "t", payload: { text: text(bytes) } }];
 
 describe("a peer that wants initialize first", LIMIT, () => {
   it("is driven for 300 calls across its limit of frames, and none is lost or made twice", () =>
@@ -77,10 +80,6 @@ describe("a peer that wants initialize first", LIMIT, () => {
     withHosts(async (open) => {
       await using server = await sessionServer(oldQueue(), { tells: false });
       const queue = remoteQueue((await open()).rpc, { multiaddr: server.address });
-      const of = (bytes: number): Parameters<typeof queue.submit>[0] => [
-        { type: "t", payload: { text: text(bytes) } },
-      ];
-
       await assert.rejects(queue.submit(of(1024 * 1024)), { code: "E_MESSAGE_TOO_LARGE" });
       await queue.submit(of(1024 * 1024 - 1000));
 
