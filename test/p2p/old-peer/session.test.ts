@@ -105,7 +105,8 @@ describe("a peer that wants initialize first", LIMIT, () => {
       );
       const { rpc } = await open();
       const target = { multiaddr: server.address };
-      const slow = rpc.call(target, toolCall, { name: "slow", args: {} }, { timeoutMs: 700 });
+      await rpc.call(target, nodeStatus, { detail: false });
+      const slow = rpc.call(target, toolCall, { name: "slow", args: {} }, { timeoutMs: 1000 });
       const outcome = assert.rejects(slow, { code: "E_PEER_TIMEOUT" });
 
       for (let n = 0; n < 5; n++) await rpc.call(target, nodeStatus, { detail: false });
