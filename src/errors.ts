@@ -252,6 +252,17 @@ export class MethodNotFoundError extends McpError {
   }
 }
 
+/** The peer speaks an older protocol, which has no word for this. Nothing was done. */
+export class NotSupportedByPeerError extends McpError {
+  override readonly name = "NotSupportedByPeerError";
+  readonly code = "E_NOT_SUPPORTED_BY_PEER";
+  readonly failureClass = "invalid";
+
+  constructor(peerId: string, what: string, options?: ErrorOptions & Hint) {
+    super(`peer ${peerId} speaks an older protocol, which cannot do this: ${what}`, options);
+  }
+}
+
 /** No tool of that name, here or on the mounted servers. */
 export class ToolNotFoundError extends McpError {
   override readonly name = "ToolNotFoundError";
@@ -324,11 +335,14 @@ export class RemoteError extends McpError {
   override readonly name = "RemoteError";
   readonly code: string;
   readonly failureClass: FailureClass;
+  /** The number of a JSON-RPC error that came without a code of ours, as no node of ours sends it. */
+  readonly foreignCode: number | undefined;
 
-  constructor(facts: ErrorFacts, options?: ErrorOptions) {
-    super(facts.message, { ...options, hint: facts.hint });
+  constructor(facts: ErrorFacts, options?: ErrorOptions & { readonly foreignCode?: number | undefined }) {
+    super(facts.message, { cause: options?.cause, hint: facts.hint });
     this.code = facts.code;
     this.failureClass = facts.failureClass;
+    this.foreignCode = options?.foreignCode;
   }
 }
 

@@ -20,6 +20,7 @@ const REPLACEMENT = "\uFFFD";
 export class FrameDecoder {
   readonly #maxBytes: () => number;
   readonly #onMessage: (message: JsonObject, bytes: number) => void;
+  readonly #parseText: (text: string) => unknown;
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES);
   #headLength = 0;
   #body: Buffer | undefined;
@@ -30,10 +31,16 @@ export class FrameDecoder {
   /**
    * @param maxBytes - asked for each frame, since trust may grow while the stream is open
    * @param onMessage - called for each message, in order, with the size of its body
+   * @param parseText - reads the text of a body. Default: strict JSON
    */
-  constructor(maxBytes: () => number, onMessage: (message: JsonObject, bytes: number) => void) {
+  constructor(
+    maxBytes: () => number,
+    onMessage: (message: JsonObject, bytes: number) => void,
+    parseText: (text: string) => unknown = JSON.parse,
+  ) {
     this.#maxBytes = maxBytes;
     this.#onMessage = onMessage;
+    this.#parseText = parseText;
   }
 
   /** Whether a frame has begun that is not complete. */
@@ -60,7 +67,7 @@ export class FrameDecoder {
       const size = whole ? this.#checked(bytes.readUInt32BE(at)) : undefined;
       const end = size === undefined ? Infinity : at + HEAD_BYTES + size;
       if (size !== undefined && end <= bytes.length) {
-        this.#onMessage(parse(bytes, at + HEAD_BYTES, end), size);
+        this.#onMessage(parse(bytes, at + HEAD_BYTES, end, this.#parseText), size);
         at = end;
       } else {
         at = this.#gather(bytes, at);
@@ -91,7 +98,7 @@ export class FrameDecoder {
       this.#headLength = 0;
       this.#bodyLength = 0;
       this.#body = undefined;
-      this.#onMessage(parse(body, 0, size), size);
+      this.#onMessage(parse(body, 0, size, this.#parseText), size);
     }
     return at + taken;
   }
@@ -108,19 +115,19 @@ export class FrameDecoder {
   }
 }
 
-function parse(bytes: Buffer, from: number, to: number): JsonObject {
+function parse(bytes: Buffer, from: number, to: number, parseText: (text: string) => unknown): JsonObject {
   const text = bytes.toString("utf8", from, to);
   // The replacement character may be a real one; only then is it worth looking twice.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(from, to)))
     throw new ProtocolError("a frame is not UTF-8");
-  const message = parseJson(text);
+  const message = parseJson(text, parseText);
   if (!isJsonObject(message)) throw new ProtocolError("a frame is no JSON object");
   return message;
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, parseText: (text: string) => unknown): unknown {
   try {
-    return JSON.parse(text);
+    return parseText(text);
   } catch (cause) {
     throw new ProtocolError("a frame is not JSON", { cause });
   }

@@ -29,6 +29,7 @@ import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import type { Link } from "./link.ts";
+import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { STREAM_PROTOCOLS } from "./protocols/index.ts";
 import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
@@ -59,6 +60,11 @@ export interface P2pHostOptions {
   readonly oldWire?: OldWireNode | undefined;
   /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
   readonly sharedToken?: string | undefined;
+  /**
+   * Whether peers of the older protocols, which know no proof, may be sent the shared token itself all the same; only
+   * those that a call names by their id. Default false.
+   */
+  readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
   readonly table: PeerTable;
   readonly limits?: Partial<P2pLimits> | undefined;
@@ -182,6 +188,7 @@ class Host implements P2pHost {
     stopped: Promise<void>,
   ) {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
+    const { sendTokenToOldPeers = false } = options;
     this.#libp2p = libp2p;
     this.#limits = limits;
     this.#options = options;
@@ -203,7 +210,8 @@ class Host implements P2pHost {
     this.#sessions = sessions;
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
-    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, sharedToken });
+    const secret = { sharedToken, sendTokenToOldPeers };
+    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
   }
 
   async start(): Promise<void> {
@@ -281,7 +289,7 @@ class Host implements P2pHost {
     return {
       connections: this.#libp2p.getConnections().length,
       links: links.length,
-      inFlight: sum(links.map((link) => link.inFlight)),
+      inFlight: sum([...links, ...this.rpc.oldPeers].map((reached) => reached.inFlight)),
       inboundStreams: this.#served.size,
       serving: sum([...this.#served].map((served) => served.serving)),
       unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
@@ -343,7 +351,7 @@ class Host implements P2pHost {
     return session.caller.sameMachine || session.caller.provedToken;
   }
 
-  #link(target: PeerTarget, options: WaitOptions): Promise<Link> {
+  #link(target: PeerTarget, options: WaitOptions): Promise<Reached> {
     return this.#inTime(() => abandonOnCancel(this.rpc.link(target)), target, options);
   }
 

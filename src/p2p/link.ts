@@ -14,12 +14,21 @@ import {
   ConnectionLostError,
   MethodNotFoundError,
   PeerTimeoutError,
+  type RemoteError,
   UnreachableError,
   errorFacts,
 } from "../errors.ts";
 import { suspend } from "../nursery/index.ts";
 import type { P2pLimits } from "./limits.ts";
-import { CANCELLED, errorAnswer, idOf, remoteError, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
+import {
+  CANCELLED,
+  errorAnswer,
+  idOf,
+  isOtherDialect,
+  remoteError,
+  RPC_ID_PREFIX,
+  RPC_PREFIX,
+} from "./message.ts";
 import type { Session } from "./session.ts";
 import { type Sending, Wire, type WireUser } from "./wire.ts";
 
@@ -34,6 +43,8 @@ export interface LinkOptions {
   readonly limits: P2pLimits;
   readonly clock: Clock;
   readonly counts: LinkCounts;
+  /** Called when the peer turns out to have none of our methods. */
+  readonly onOtherDialect?: (() => void) | undefined;
 }
 
 /** How a call is made. */
@@ -80,6 +91,7 @@ export class Link implements WireUser {
   #waiting: Pending[] = [];
   #lastId = 0;
   #gone = false;
+  #otherDialect = false;
 
   constructor(stream: Stream, session: Session, options: LinkOptions, onGone: (link: Link) => void) {
     this.session = session;
@@ -153,12 +165,18 @@ export class Link implements WireUser {
     const pending = typeof id === "string" ? this.#pending.get(id) : undefined;
     if (!pending?.sent) {
       this.#options.counts.strayAnswers += 1;
+      // About a frame that the peer did not even read.
+      if (id === undefined && message["error"] !== undefined) this.#lookAt(remoteError(message["error"]));
       return;
     }
     this.#pending.delete(pending.id);
     stopWatching(pending);
     if (message["error"] === undefined) pending.resume(message["result"]);
-    else pending.fail(remoteError(message["error"]));
+    else {
+      const error = remoteError(message["error"]);
+      pending.fail(error);
+      this.#lookAt(error);
+    }
     if (this.#waiting.length > 0) this.#admit();
   }
 
@@ -189,8 +207,17 @@ export class Link implements WireUser {
     this.#onGone(this);
   }
 
+  /** Ends the link if its peer has none of our methods. */
+  #lookAt(error: RemoteError): void {
+    if (!isOtherDialect(error)) return;
+    // The others on the stream are not read, or refused as this one: none of them is carried out.
+    this.#otherDialect = true;
+    this.#options.onOtherDialect?.();
+    this.wire.abort(new ConnectionLostError(`peer ${this.peerId} speaks another dialect`));
+  }
+
   #brokenError(pending: Pending, cause: Error | undefined): Error {
-    if (pending.sent)
+    if (pending.sent && !this.#otherDialect)
       return new ConnectionLostError(`the connection to peer ${this.peerId} broke during the call`, {
         cause,
       });

@@ -60,11 +60,29 @@ export function remoteError(error: unknown): RemoteError {
   }
   const { code, message, data } = parsed.data;
   if (data) return new RemoteError({ ...data, message });
+  const foreign = { foreignCode: code };
   if (code === -32601)
-    return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message });
-  return new RemoteError({
+    return new RemoteError({ code: "E_METHOD_NOT_FOUND", failureClass: "not-found", message }, foreign);
+  const facts = {
     code: "E_REMOTE",
     failureClass: code === -32602 ? "invalid" : "internal",
     message,
-  });
+  } as const;
+  return new RemoteError(facts, foreign);
+}
+
+/** Method not found, and a frame that could not be read or was too large for the other dialect. */
+const NOT_OURS: ReadonlySet<number | undefined> = new Set([-32601, -32003]);
+
+/**
+ * Whether a call was refused by a peer that has none of our methods, and so has done nothing.
+ *
+ * A node of ours gives its own code with every error. The initialize-first dialect, which has the same protocol id,
+ * answers whatever comes before `initialize` with `init_required`, and then does not read on.
+ */
+export function isOtherDialect(error: unknown): boolean {
+  if (!(error instanceof RemoteError)) return false;
+  return (
+    NOT_OURS.has(error.foreignCode) || (error.foreignCode === -32000 && error.message === "init_required")
+  );
 }

@@ -1,10 +1,10 @@
 /** Opens a stream of our own for one MCP session. */
-import type { Connection } from "@libp2p/interface";
+import type { Connection, Stream } from "@libp2p/interface";
 import type { Clock } from "../clock.ts";
 import type { JsonObject } from "../content/json.ts";
 import { type MessageChannel, WireChannel } from "./channel.ts";
 import type { P2pLimits } from "./limits.ts";
-import { openStream } from "./rpc.ts";
+import { openStream } from "./open-stream.ts";
 import { Wire, type WireUser } from "./wire.ts";
 
 /** A session stream: everything on it is MCP. */
@@ -14,7 +14,7 @@ export class SessionStream implements WireUser {
   readonly #onGone: (session: SessionStream) => void;
 
   constructor(
-    stream: Awaited<ReturnType<typeof openStream>>,
+    stream: Stream,
     options: { readonly limits: P2pLimits; readonly clock: Clock },
     onGone: (session: SessionStream) => void,
   ) {

@@ -3,6 +3,7 @@ import { BusyError, PeerIdentityError, RemoteError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { challengeSchema, isProofOf, newNonce, proofOf, proofSchema } from "../peer/token.ts";
 import type { Link, RequestOptions } from "./link.ts";
+import { isOtherDialect } from "./message.ts";
 
 /** What proving needs. */
 export interface ProveOptions {
@@ -17,6 +18,7 @@ export interface ProveOptions {
  *
  * A peer that has no token, or another one, is not an error: it decides by itself what it lets us do.
  *
+ * @throws RemoteError if the peer has none of our methods (see {@link isOtherDialect})
  * @throws PeerIdentityError if the peer took our proof and gave a wrong one: it wanted the proof, not us
  */
 export async function proveToken(
@@ -55,6 +57,7 @@ async function unlessRefused(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
   } catch (error) {
+    if (isOtherDialect(error)) throw error;
     // Too busy says nothing about tokens.
     if (error instanceof RemoteError && !error.retryable) return error;
     if (error instanceof RemoteError) throw new BusyError(error.message, { cause: error });

@@ -5,12 +5,9 @@
  * the method says that twice is the same as once; everything else fails, because it may have been carried out.
  */
 import type { Connection } from "@libp2p/interface";
-import type { Clock } from "../clock.ts";
 import { ConnectionLostError, ProtocolError, ShuttingDownError, UnreachableError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
 import {
   abandonOnCancel,
-  abortable,
   cancelScope,
   isCancelled,
   type Nursery,
@@ -25,37 +22,37 @@ import {
   type RpcClient,
   type RpcOptions,
 } from "../peer/rpc.ts";
+import { parseMultiaddr, peerIdIn } from "./address.ts";
 import type { Dialer } from "./dialer.ts";
-import type { P2pLimits } from "./limits.ts";
 import { Link, type LinkCounts, reasonOf, type RequestOptions } from "./link.ts";
-import { MCP_P2P_PROTOCOL } from "./message.ts";
-import { proveToken } from "./prove.ts";
-import type { Sessions } from "./session.ts";
+import { isOtherDialect } from "./message.ts";
+import { OldPeer } from "./old-peer/old-peer.ts";
+import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 
 /** Targets whose peer is remembered; a node calls few, and forgetting one costs a dial. */
 const MAX_FOUND = 1000;
 
 /** What calling needs. */
-export interface P2pRpcOptions {
+export interface P2pRpcOptions extends Omit<ReachOptions, "ownPeerId"> {
   readonly dialer: Dialer;
-  readonly sessions: Sessions;
   readonly nursery: Nursery;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: P2pLimits;
-  readonly sharedToken: string | undefined;
 }
 
 /** The {@link RpcClient} of a host. */
 export class P2pRpc implements RpcClient {
-  readonly counts: LinkCounts = { strayAnswers: 0 };
   readonly #options: P2pRpcOptions;
-  readonly #links = new Map<string, Link>();
+  readonly #reach: Reach;
+  readonly #reached = new Map<string, Reached>();
   readonly #found = new Map<string, string>();
-  readonly #opening = new Map<string, Promise<Link>>();
+  readonly #opening = new Map<string, Promise<Reached>>();
 
   constructor(options: P2pRpcOptions) {
     this.#options = options;
+    this.#reach = new Reach({ ...options, ownPeerId: options.dialer.ownPeerId });
+  }
+
+  get counts(): LinkCounts {
+    return this.#reach.counts;
   }
 
   async call<I, O>(target: PeerTarget, method: Method<I, O>, input: I, options: RpcOptions = {}): Promise<O> {
@@ -65,56 +62,59 @@ export class P2pRpc implements RpcClient {
     throw new ProtocolError(`the answer to ${method.name} has the wrong shape`, { cause: parsed.error });
   }
 
-  /** The links that are open. */
+  /** The links to nodes of ours that are open. */
   get links(): readonly Link[] {
-    return [...this.#links.values()];
+    return [...this.#reached.values()].filter((reached) => reached instanceof Link);
+  }
+
+  /** The peers that are called in an older protocol. */
+  get oldPeers(): readonly OldPeer[] {
+    return [...this.#reached.values()].filter((reached) => reached instanceof OldPeer);
   }
 
   /**
-   * The link to the target, opened and proven if need be.
+   * What calls to the target go over, opened and proven if need be.
    *
-   * @throws UnreachableError, PeerIdentityError, InvalidInputError
+   * @throws UnreachableError, PeerIdentityError, InvalidInputError, NotSupportedByPeerError
    */
-  link(target: PeerTarget): Promise<Link> {
+  link(target: PeerTarget): Promise<Reached> {
     const open = this.#openLink(target);
     return open ? Promise.resolve(open) : this.#open(target);
   }
 
-  /** A link over `connection`, for a search that has just made it. */
-  async linkOver(connection: Connection): Promise<Link> {
-    const known = this.#links.get(connection.remotePeer.toString());
+  /** What calls go over `connection`, for a search that has just made it. */
+  async linkOver(connection: Connection): Promise<Reached> {
+    const peerId = connection.remotePeer.toString();
+    const known = this.#reached.get(peerId);
     if (known?.isOpen === true) return known;
-    const { limits, clock, sessions } = this.#options;
-    const stream = await openStream(connection);
     const gone = (link: Link): void => {
-      if (this.#links.get(link.peerId) === link) this.#links.delete(link.peerId);
+      if (this.#reached.get(peerId) === link) this.#reached.delete(peerId);
     };
-    const link = new Link(stream, sessions.of(connection), { limits, clock, counts: this.counts }, gone);
-    try {
-      await this.#prove(link);
-    } catch (error) {
-      link.wire.abort(new ConnectionLostError("the stream was not used", { cause: error }));
-      throw error;
-    }
-    const other = this.#links.get(link.peerId);
+    const reached = await this.#reach.over(connection, gone);
+    const other = this.#reached.get(peerId);
     if (other?.isOpen === true) {
       // Two targets meant the same peer.
-      await link.close();
+      await closeReached(reached);
       return other;
     }
-    this.#links.set(link.peerId, link);
-    return link;
+    if (other instanceof OldPeer) other.close();
+    this.#reached.set(peerId, reached);
+    return reached;
   }
 
-  /** Ends the links that were not used for a while. */
+  /** Ends the streams that were not used for a while. */
   closeIdle(nowMs: number): void {
     for (const link of this.links) if (link.isIdleAt(nowMs)) link.closeSoon();
+    for (const peer of this.oldPeers) {
+      peer.closeIdle(nowMs);
+      if (!peer.isOpen && this.#reached.get(peer.peerId) === peer) this.#reached.delete(peer.peerId);
+    }
   }
 
-  #openLink(target: PeerTarget): Link | undefined {
+  #openLink(target: PeerTarget): Reached | undefined {
     const peerId = target.peerId ?? this.#found.get(keyOf(target));
-    const link = peerId === undefined ? undefined : this.#links.get(peerId);
-    return link?.isOpen === true ? link : undefined;
+    const reached = peerId === undefined ? undefined : this.#reached.get(peerId);
+    return reached?.isOpen === true ? reached : undefined;
   }
 
   async #request<I, O>(
@@ -129,24 +129,31 @@ export class P2pRpc implements RpcClient {
     for (let attempt = 1; ; attempt++) {
       const link = this.#openLink(target) ?? (await this.#openInTime(target, request));
       try {
-        return await link.request(method.name, input, request);
+        if (link instanceof Link) return await link.request(method.name, input, request);
+        return await link.request(method.name, input, { ...request, named: isNamed(target) });
       } catch (error) {
         rethrowIfCancelled(error);
-        // From a link, unreachable means that the call never left.
-        const repeatable =
-          error instanceof UnreachableError || (error instanceof ConnectionLostError && method.idempotent);
-        if (!repeatable || attempt > 1) throw error;
+        if (attempt > 1 || !this.#mayRepeat(link, method, error)) throw error;
       }
     }
   }
 
+  #mayRepeat<I, O>(reached: Reached, method: Method<I, O>, error: unknown): boolean {
+    // From a link, unreachable means that the call never left.
+    if (error instanceof UnreachableError) return true;
+    if (!(reached instanceof Link)) {
+      return error instanceof ConnectionLostError && reached.mayRepeat(method.name);
+    }
+    return isOtherDialect(error) || (error instanceof ConnectionLostError && method.idempotent);
+  }
+
   /** Opening is shared by all that wait for it, so one that gives up does not end it for the others. */
-  async #openInTime(target: PeerTarget, { timeoutMs, untilMs, signal }: RequestOptions): Promise<Link> {
+  async #openInTime(target: PeerTarget, { timeoutMs, untilMs, signal }: RequestOptions): Promise<Reached> {
     const leftMs = Math.max(untilMs - this.#options.clock.now(), 0);
     return inTime(() => abandonOnCancel(this.#open(target)), target, { timeoutMs, leftMs, signal });
   }
 
-  #open(target: PeerTarget): Promise<Link> {
+  #open(target: PeerTarget): Promise<Reached> {
     const key = keyOf(target);
     const known = this.#opening.get(key);
     if (known) return known;
@@ -175,29 +182,18 @@ export class P2pRpc implements RpcClient {
     if (this.#found.size >= MAX_FOUND) this.#found.clear();
     this.#found.set(key, peerId);
   }
-
-  async #prove(link: Link): Promise<void> {
-    const { sharedToken, dialer, logger, limits, clock } = this.#options;
-    if (sharedToken === undefined || link.session.caller.provedToken) return;
-    const timeoutMs = limits.connectMs;
-    const request = { timeoutMs, untilMs: clock.now() + timeoutMs, signal: undefined };
-    await proveToken(link, { sharedToken, ownPeerId: dialer.ownPeerId, logger, request });
-  }
 }
 
-/** Opens a stream of the protocol. @throws UnreachableError if the peer does not speak it */
-export async function openStream(connection: Connection): ReturnType<Connection["newStream"]> {
-  try {
-    return await abortable((signal) =>
-      connection.newStream(MCP_P2P_PROTOCOL, { signal, maxOutboundStreams: Infinity }),
-    );
-  } catch (cause) {
-    if (isCancelled(cause)) throw cause;
-    throw new UnreachableError(
-      `peer ${connection.remotePeer.toString()} opens no stream of ${MCP_P2P_PROTOCOL}`,
-      { cause },
-    );
-  }
+async function closeReached(reached: Reached): Promise<void> {
+  if (reached instanceof Link) await reached.close();
+  else reached.close();
+}
+
+/** Whether the caller said which peer it means, so that the connection has proven it to be that one. */
+function isNamed({ peerId, multiaddr }: PeerTarget): boolean {
+  return (
+    peerId !== undefined || (multiaddr !== undefined && peerIdIn(parseMultiaddr(multiaddr)) !== undefined)
+  );
 }
 
 function keyOf({ peerId = "", multiaddr = "" }: PeerTarget): string {

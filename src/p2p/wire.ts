@@ -40,7 +40,17 @@ export interface WireOptions {
   readonly clock: Clock;
   /** Largest body that the peer may send, asked for each frame. Default: `limits.maxFrameBytes`. */
   readonly maxFrameBytes?: (() => number) | undefined;
+  /** How messages become text and back. Default: strict JSON. */
+  readonly codec?: WireCodec | undefined;
 }
+
+/** Reads and writes the text of messages. */
+export interface WireCodec {
+  readonly parse: (text: string) => unknown;
+  readonly write: (message: object) => string;
+}
+
+const STRICT_JSON: WireCodec = { parse: JSON.parse, write: JSON.stringify };
 
 interface Frame {
   readonly text: string;
@@ -55,6 +65,7 @@ export class Wire {
   readonly #clock: Clock;
   readonly #user: WireUser;
   readonly #decoder: FrameDecoder;
+  readonly #codec: WireCodec;
   #queue: Frame[] = [];
   #queuedBytes = 0;
   #scheduled = false;
@@ -67,16 +78,22 @@ export class Wire {
   /** The most bytes that ever waited to be sent. */
   peakUnsentBytes = 0;
 
-  constructor(stream: Stream, user: WireUser, { limits, clock, maxFrameBytes }: WireOptions) {
+  constructor(
+    stream: Stream,
+    user: WireUser,
+    { limits, clock, maxFrameBytes, codec = STRICT_JSON }: WireOptions,
+  ) {
     this.#stream = stream;
     this.#limits = limits;
     this.#clock = clock;
     this.#user = user;
     this.lastUsedMs = clock.now();
-    this.#decoder = new FrameDecoder(maxFrameBytes ?? (() => limits.maxFrameBytes), (message, bytes) => {
+    this.#codec = codec;
+    const onMessage = (message: JsonObject, bytes: number): void => {
       this.lastUsedMs = clock.now();
       user.onMessage(message, bytes);
-    });
+    };
+    this.#decoder = new FrameDecoder(maxFrameBytes ?? (() => limits.maxFrameBytes), onMessage, codec.parse);
     stream.addEventListener("message", this.#onData);
     stream.addEventListener("end", this.#onHalfClose);
     stream.addEventListener("close", this.#onClose);
@@ -110,7 +127,7 @@ export class Wire {
    */
   send(message: object, sending?: Sending): void {
     if (this.ended) throw new ConnectionLostError("the stream to the peer has ended");
-    const text = JSON.stringify(message);
+    const text = this.#codec.write(message);
     const bytes = Buffer.byteLength(text);
     if (bytes > this.#limits.maxFrameBytes) {
       throw new MessageTooLargeError(

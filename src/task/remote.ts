@@ -20,6 +20,18 @@ const FIRST_PAUSE_MS = 250;
 /** The longest pause: a node that restarts should be found again soon. */
 const MAX_PAUSE_MS = 5000;
 
+/** Begins keys that nobody asked for: they only make one request safe to repeat. */
+const OWN_KEY_PREFIX = "request:";
+
+function newOwnKey(): string {
+  return OWN_KEY_PREFIX + randomUUID();
+}
+
+/** Whether a key was made here for one request, so that nothing is lost where keys mean nothing. */
+export function isOwnKey(key: string): boolean {
+  return key.startsWith(OWN_KEY_PREFIX);
+}
+
 /**
  * The queue of the peer at `target`.
  *
@@ -37,7 +49,7 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
   return {
     async submit(tasks, options) {
       // A key for each task makes it safe to send the request again when the answer is lost.
-      const keyed = tasks.map((task) => ({ ...task, idempotencyKey: task.idempotencyKey ?? randomUUID() }));
+      const keyed = tasks.map((task) => ({ ...task, idempotencyKey: task.idempotencyKey ?? newOwnKey() }));
       return (await call(m.submit, { tasks: keyed }, options)).receipts;
     },
     async claim(request, options) {

@@ -28,6 +28,13 @@ export function canonicalType(type: string): string {
   return ALIASES.get(type) ?? type;
 }
 
+/** `type` and all its other names, as a queue that knows no aliases must be asked for it. */
+export function namesOf(type: string): readonly string[] {
+  const canonical = canonicalType(type);
+  const others = [...ALIASES].flatMap(([alias, meant]) => (meant === canonical ? [alias] : []));
+  return [canonical, ...others];
+}
+
 /** The lane that a task of this type and payload waits in. */
 export function laneOf(type: string, payload: JsonObject): string {
   const canonical = canonicalType(type);
