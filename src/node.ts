@@ -7,7 +7,7 @@ import type { NodeConfig } from "./config.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { openHost } from "./nursery/index.ts";
 import { type Closers, createClosers } from "./node/closers.ts";
-import { openFoundation } from "./node/foundation.ts";
+import { type CacheReplicas, openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
 import { openWork } from "./node/work.ts";
@@ -41,6 +41,8 @@ export interface NodeOptions {
   readonly clock?: Clock | undefined;
   /** Default: JSON lines on standard error from the configured level on. */
   readonly logger?: Logger | undefined;
+  /** Default: the cache is copied to nobody. */
+  readonly cacheReplicas?: CacheReplicas | undefined;
 }
 
 /**
@@ -54,8 +56,10 @@ export async function createNode(config: NodeConfig, options: NodeOptions = {}):
   const logger = options.logger ?? createLogger(config.logLevel);
   const host = openHost({ clock, name: "node" });
   const closers = createClosers();
+  const { cacheReplicas = {} } = options;
+  const opening = { clock, logger, host, closers, cacheReplicas };
   try {
-    return await host.nursery.run(() => open(config, { clock, logger, host, closers }), {}, "open node");
+    return await host.nursery.run(() => open(config, opening), {}, "open node");
   } catch (error) {
     await closeNode(host, closers);
     throw error;
@@ -67,11 +71,13 @@ interface Opening {
   readonly logger: Logger;
   readonly host: ReturnType<typeof openHost>;
   readonly closers: Closers;
+  readonly cacheReplicas: CacheReplicas;
 }
 
 async function open(config: NodeConfig, opening: Opening): Promise<Node> {
-  const { clock, logger, host, closers } = opening;
-  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs: clock.epochMs() };
+  const { clock, logger, host, closers, cacheReplicas } = opening;
+  const startedAtMs = clock.epochMs();
+  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs, cacheReplicas };
   const foundation = await openFoundation({
     ...common,
     authority: createAuthority({ allowPeers: config.allowPeers }),
