@@ -39,6 +39,12 @@ interface Flight {
 const MAX_FLIGHTS = 10_000;
 const MAX_WAITERS = 10_000;
 
+/**
+ * How long a new lease lasts before it is first renewed, in milliseconds, if that is less than was asked for: the
+ * answer that carries the token may find nobody any more.
+ */
+export const PICKUP_MS = 5000;
+
 /** The flights of one cache. Nothing here waits. */
 export class Flights {
   readonly #clock: Clock;
@@ -145,7 +151,7 @@ export class Flights {
 
   #lend(flight: Flight, leaseMs: number): string {
     flight.token = randomUUID();
-    this.#prolong(flight, leaseMs);
+    this.#prolong(flight, Math.min(leaseMs, PICKUP_MS));
     return flight.token;
   }
 
