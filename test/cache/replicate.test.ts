@@ -1,80 +1,33 @@
 /** Copies of a cache at peers, over real libp2p on loopback: they converge, whatever happens in between. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EAGER_BYTES } from "../../src/cache/replica.ts";
-import { MAX_REPLICAS, startReplication } from "../../src/cache/replicate.ts";
 import type { ReplicaStats } from "../../src/cache/cache.ts";
 import { type LocalCache, openLocalCache } from "../../src/cache/local.ts";
 import { remoteCache } from "../../src/cache/remote.ts";
-import { serveCacheMethods } from "../../src/cache/methods.ts";
+import { EAGER_BYTES } from "../../src/cache/replica.ts";
 import { serveReplicaMethods } from "../../src/cache/replica-methods.ts";
+import { MAX_REPLICAS, startReplication } from "../../src/cache/replicate.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import type { Nursery } from "../../src/nursery/index.ts";
-import { newIdentity, openP2pHost, type P2pHost } from "../../src/p2p/index.ts";
-import { createAuthority } from "../../src/authority/authority.ts";
 import type { PeerTarget, RpcClient, RpcOptions } from "../../src/peer/rpc.ts";
-import { createPeerTable } from "../../src/peer/table.ts";
 import { openMemoryStores } from "../../src/store/index.ts";
-import { addressOf, withHosts } from "../p2p/hosts.ts";
 import { settled } from "../support/clock.ts";
+import { LoopbackRpc } from "../support/loopback-rpc.ts";
+import { eventually, openSite, rpcOf, type Site, skewed, within } from "./sites.ts";
 
-/** Comparisons come often, and pauses after failures begin short, so that no test waits for long. */
+/** Comparisons come often, so that no test waits for long. */
 const COMPARE_EVERY_MS = 100;
+/** Longer than any test: no comparison but the first. */
+const NEVER_MS = 3_600_000;
 
-type Identity = Awaited<ReturnType<typeof newIdentity>>;
-
-/** A node in small: a cache that outlives its host, and a host that can go and come back at the same address. */
-interface Site {
-  readonly cache: LocalCache;
-  readonly target: PeerTarget;
-  host(): P2pHost;
-  close(): Promise<void>;
-  reopen(): Promise<void>;
-}
-
-async function openSite(nursery: Nursery, clock: Clock = systemClock): Promise<Site> {
-  const cache = openLocalCache({ store: openMemoryStores().cache, clock });
-  const privateKey = await newIdentity();
-  let host = await hostOf(nursery, cache, clock, privateKey, "/ip4/127.0.0.1/tcp/0");
-  const address = addressOf(host);
-  return {
-    cache,
-    target: { multiaddr: address },
-    host: () => host,
-    close: () => host.close(),
-    async reopen() {
-      const listen = address.replace(/\/p2p\/.*/, "");
-      host = await hostOf(nursery, cache, clock, privateKey, listen);
-    },
-  };
-}
-
-function hostOf(
+function replicate(
   nursery: Nursery,
-  cache: LocalCache,
-  clock: Clock,
-  privateKey: Identity,
-  listen: string,
-): Promise<P2pHost> {
-  return openP2pHost({
-    privateKey,
-    nursery,
-    clock: systemClock,
-    logger: silentLogger,
-    authority: createAuthority(),
-    methods: [...serveCacheMethods(cache), ...serveReplicaMethods({ store: cache.store, clock })],
-    listen: [listen],
-    table: createPeerTable({ clock: systemClock }),
-  });
-}
-
-/** Goes through whichever host the site has at the time. */
-function rpcOf(site: Site): RpcClient {
-  return { call: (target, method, input, options) => site.host().rpc.call(target, method, input, options) };
-}
-
-function replicate(nursery: Nursery, from: Site, to: readonly Site[], clock: Clock = systemClock): void {
+  from: Site,
+  to: readonly Site[],
+  clock: Clock = systemClock,
+  compareEveryMs: number = COMPARE_EVERY_MS,
+): void {
   startReplication({
     cache: from.cache,
     rpc: rpcOf(from),
@@ -82,7 +35,7 @@ function replicate(nursery: Nursery, from: Site, to: readonly Site[], clock: Clo
     logger: silentLogger,
     nursery,
     peers: to.map(({ target }) => target),
-    compareEveryMs: COMPARE_EVERY_MS,
+    compareEveryMs,
   });
 }
 
@@ -92,22 +45,8 @@ async function replicaStats(cache: LocalCache): Promise<ReplicaStats> {
   return stats;
 }
 
-/** Waits until `condition` holds; the test's own deadline bounds it. */
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await settled(1);
-}
-
 async function valueAt({ cache }: Site, key: string): Promise<unknown> {
   return (await cache.get(key))?.value;
-}
-
-/** The wall clock of a machine that is set wrong. */
-function skewed(ms: number): Clock {
-  return { ...systemClock, epochMs: () => systemClock.epochMs() + ms };
-}
-
-function within(body: (nursery: Nursery) => Promise<void>): () => Promise<void> {
-  return () => withHosts((_open, nursery) => body(nursery));
 }
 
 describe("copies of a cache", { timeout: 60_000, concurrency: 2 }, () => {
@@ -193,7 +132,7 @@ describe("copies of a cache", { timeout: 60_000, concurrency: 2 }, () => {
   );
 
   it(
-    "are brought up again when a peer has lost everything",
+    "are brought up again when a peer comes back and has lost everything",
     within(async (nursery) => {
       const [a, b] = [await openSite(nursery), await openSite(nursery)];
       replicate(nursery, a, [b]);
@@ -201,20 +140,8 @@ describe("copies of a cache", { timeout: 60_000, concurrency: 2 }, () => {
       await eventually(() => b.cache.has("k"));
       await b.close();
       const anew = openLocalCache({ store: openMemoryStores().cache, clock: systemClock });
-      const lost = { ...b, cache: anew };
-      const listen = (b.target.multiaddr ?? "").replace(/\/p2p\/.*/, "");
-      const other = await hostOf(nursery, anew, systemClock, await newIdentity(), listen);
-      // The same place in the configuration, another store behind it.
-      startReplication({
-        cache: a.cache,
-        rpc: rpcOf(a),
-        clock: systemClock,
-        logger: silentLogger,
-        nursery,
-        peers: [{ multiaddr: addressOf(other) }],
-        compareEveryMs: COMPARE_EVERY_MS,
-      });
-      await eventually(() => lost.cache.has("k"));
+      await b.reopen(anew);
+      await eventually(() => anew.has("k"));
     }),
   );
 
@@ -223,12 +150,16 @@ describe("copies of a cache", { timeout: 60_000, concurrency: 2 }, () => {
     within(async (nursery) => {
       const [a, b] = [await openSite(nursery), await openSite(nursery)];
       const large = "x".repeat(EAGER_BYTES + 1);
-      replicate(nursery, a, [b]);
+      replicate(nursery, a, [b], systemClock, NEVER_MS);
       await eventually(async () => (await replicaStats(a.cache)).state === "current");
       await a.cache.set("large", large);
       await a.cache.set("small", 1);
+      await eventually(() => b.cache.has("small"));
+      assert.equal(await b.cache.has("large"), false);
+      assert.equal((await replicaStats(a.cache)).deferred, 1);
+      replicate(nursery, b, [a]);
       await eventually(() => b.cache.has("large"));
-      assert.equal((await b.cache.get("large"))?.value, large);
+      assert.equal(await valueAt(b, "large"), large);
     }),
   );
 
@@ -266,14 +197,29 @@ class SilentPeer implements RpcClient {
 
 describe("a writer", { timeout: 30_000 }, () => {
   it(
+    "is done before any peer hears of the write",
+    within(async (nursery) => {
+      const clock = systemClock;
+      const peer = openMemoryStores().cache;
+      const rpc = new LoopbackRpc({ nursery, methods: serveReplicaMethods({ store: peer, clock }) });
+      const cache = openLocalCache({ store: openMemoryStores().cache, clock });
+      const begin = { cache, rpc, clock, logger: silentLogger, nursery, compareEveryMs: NEVER_MS };
+      const replication = startReplication({ ...begin, peers: [{ peerId: "copy" }] });
+      await eventually(async () => (await replicaStats(cache)).state === "current");
+      await cache.set("k", 1);
+      assert.equal(rpc.calls.get("cache.merge"), undefined);
+      await eventually(async () => rpc.calls.get("cache.merge") === 1);
+      replication.stop();
+    }),
+  );
+
+  it(
     "does not wait for a dead peer, and what waits for that peer does not grow with the writes",
     within(async (nursery) => {
       const cache = openLocalCache({ store: openMemoryStores().cache, clock: systemClock });
       const rpc = new SilentPeer();
       const begin = { cache, rpc, clock: systemClock, logger: silentLogger, nursery };
       const replication = startReplication({ ...begin, peers: [{ peerId: "dead" }] });
-      await cache.set("k", 0);
-      assert.deepEqual(rpc.calls, [], "the peer was contacted before the write was done");
       for (let i = 1; i <= 5000; i++) await cache.set("k", i);
       await settled();
       assert.deepEqual(rpc.calls, ["cache.changes"]);
