@@ -2,15 +2,21 @@
 import { hostname } from "node:os";
 import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
+import type { SharedCache } from "./cache/cache.ts";
+import { remoteCache } from "./cache/remote.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
+import { UnreachableError } from "./errors.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { openHost } from "./nursery/index.ts";
 import { type Closers, createClosers } from "./node/closers.ts";
 import { type CacheReplicas, openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
+import type { Network } from "./node/rooms.ts";
 import { openWork } from "./node/work.ts";
+import type { P2pHost } from "./p2p/index.ts";
+import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
 
 /** A running node. */
@@ -23,6 +29,10 @@ export interface Node extends AsyncDisposable {
   readonly multiaddrs: readonly string[];
   /** Its own queue, with the rights of the owner. */
   readonly queue: TaskQueue;
+  /** Its own cache. */
+  readonly cache: SharedCache;
+  /** The cache of a peer. @throws UnreachableError if this node has no libp2p host */
+  cacheAt(peer: PeerTarget): SharedCache;
   /** Settles when the node has ended; rejects if a part of it failed, which ends the whole. */
   readonly ended: Promise<void>;
   /** A transport to its MCP server from within this process, with the rights of the owner. */
@@ -97,12 +107,19 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
       return network.multiaddrs();
     },
     queue: foundation.queue.queue,
+    cache: foundation.cache,
+    cacheAt: (peer) => remoteCache(hostOf(network).rpc, peer, clock),
     ended: host.ended,
     connect: () => serving.connect(),
     serveStdio: () => serving.serveStdio(),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function hostOf({ host }: Network): P2pHost {
+  if (host) return host;
+  throw new UnreachableError("this node has no libp2p host", { hint: "start it without --no-p2p" });
 }
 
 /** Recognisable in task lists: the machine's name and enough of the peer id to tell its nodes apart. */

@@ -29,10 +29,6 @@ export function remoteCache(rpc: RpcClient, target: PeerTarget, clock: Clock = s
 
 function remoteDesk(rpc: RpcClient, target: PeerTarget): FlightDesk {
   const m = cacheMethods;
-  const waiting = (options: CallOptions | undefined, waitMs: number): RpcOptions => ({
-    signal: options?.signal,
-    timeoutMs: waitMs + ANSWER_SLACK_MS,
-  });
   return {
     claim: async (key, times, options) =>
       (await rpc.call(target, m.claim, { key, ...times }, waiting(options, times.waitMs))).claimed,
@@ -42,4 +38,8 @@ function remoteDesk(rpc: RpcClient, target: PeerTarget): FlightDesk {
       (await rpc.call(target, m.settle, { key, token, value, ttlMs }, options)).version,
     drop: async (key, token, options) => void (await rpc.call(target, m.drop, { key, token }, options)),
   };
+}
+
+function waiting(options: CallOptions | undefined, waitMs: number): RpcOptions {
+  return { signal: options?.signal, timeoutMs: waitMs + ANSWER_SLACK_MS };
 }

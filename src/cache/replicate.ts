@@ -34,7 +34,7 @@ interface Running {
 export function startReplication(options: ReplicationOptions): Replication {
   const { cache, nursery } = options;
   const running = new Map<string, Running>();
-  let end: () => void = () => undefined;
+  const scopes: CancelScope[] = [];
   let stopped = false;
 
   const begin = (name: string, target: PeerTarget): void => {
@@ -59,8 +59,8 @@ export function startReplication(options: ReplicationOptions): Replication {
     nursery.startSoon(
       () =>
         cancelScope(async (scope) => {
-          end = () => scope.cancel("replication ends");
-          if (stopped) end();
+          scopes.push(scope);
+          if (stopped) scope.cancel("replication ends");
           for (;;) {
             follow({ running, fixed, begin, ids: connected() });
             await newsWithin<void>(
@@ -81,7 +81,7 @@ export function startReplication(options: ReplicationOptions): Replication {
     stop() {
       stopped = true;
       unsubscribe();
-      end();
+      for (const scope of scopes) scope.cancel("replication ends");
       for (const entry of running.values()) entry.end();
     },
   };

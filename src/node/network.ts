@@ -76,11 +76,12 @@ function replicate(
 }
 
 /** The table of methods that peers can call. */
-function methodsOf({ queue, cache, clock }: Foundation, serving: Serving): readonly ServedMethod[] {
+function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMethod[] {
+  const { queue, cache } = foundation;
   return [
     ...serveTaskMethods(queue),
     ...serveCacheMethods(cache),
-    ...serveReplicaMethods({ store: cache.store, clock }),
+    ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
     serve(nodeHeartbeat, ({ peerId, clock }, { caller }) =>
       Promise.resolve(serving.heartbeat(peerId, clock, callerName(caller))),

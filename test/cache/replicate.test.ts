@@ -10,7 +10,7 @@ import { MAX_REPLICAS, startReplication } from "../../src/cache/replicate.ts";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import type { Nursery } from "../../src/nursery/index.ts";
-import type { PeerTarget, RpcClient, RpcOptions } from "../../src/peer/rpc.ts";
+import type { Method, PeerTarget, RpcClient, RpcOptions } from "../../src/peer/rpc.ts";
 import { openMemoryStores } from "../../src/store/index.ts";
 import { settled } from "../support/clock.ts";
 import { LoopbackRpc } from "../support/loopback-rpc.ts";
@@ -182,12 +182,7 @@ describe("copies of a cache", { timeout: 60_000, concurrency: 2 }, () => {
 class SilentPeer implements RpcClient {
   readonly calls: string[] = [];
 
-  call<I, O>(
-    _target: PeerTarget,
-    method: { readonly name: string },
-    _input: I,
-    options?: RpcOptions,
-  ): Promise<O> {
+  call<I, O>(_target: PeerTarget, method: Method<I, O>, _input: I, options?: RpcOptions): Promise<O> {
     this.calls.push(method.name);
     return new Promise<O>((_resolve, reject) => {
       options?.signal?.addEventListener("abort", () => reject(new Error("given up")), { once: true });
