@@ -92,6 +92,17 @@ export class TaskNotFoundError extends McpError {
   }
 }
 
+/** The cache has no entry under the key that still holds. */
+export class CacheMissError extends McpError {
+  override readonly name = "CacheMissError";
+  readonly code = "E_CACHE_MISS";
+  readonly failureClass = "not-found";
+
+  constructor(key: string) {
+    super(`no entry '${key}' in the cache`);
+  }
+}
+
 /** The lease that a worker acts under has ended: expired, released, cancelled or taken over. */
 export class LeaseLostError extends McpError {
   override readonly name = "LeaseLostError";

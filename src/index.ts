@@ -11,6 +11,15 @@ export { createNode, type Node, type NodeOptions } from "./node.ts";
 export { VERSION } from "./version.ts";
 export { type Client, type CallToolOptions, type ToolInfo, type ToolResult } from "./client/index.ts";
 export type {
+  CacheHit,
+  CacheStats,
+  Compute,
+  Computed,
+  ComputeOptions,
+  ReplicaStats,
+  SharedCache,
+} from "./cache/cache.ts";
+export type {
   ClaimedTask,
   ClaimRequest,
   Failure,

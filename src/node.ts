@@ -2,15 +2,21 @@
 import { hostname } from "node:os";
 import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
+import type { SharedCache } from "./cache/cache.ts";
+import { remoteCache } from "./cache/remote.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
+import { UnreachableError } from "./errors.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { openHost } from "./nursery/index.ts";
 import { type Closers, createClosers } from "./node/closers.ts";
-import { openFoundation } from "./node/foundation.ts";
+import { type CacheReplicas, openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
+import type { Network } from "./node/rooms.ts";
 import { openWork } from "./node/work.ts";
+import type { P2pHost } from "./p2p/index.ts";
+import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
 
 /** A running node. */
@@ -23,6 +29,10 @@ export interface Node extends AsyncDisposable {
   readonly multiaddrs: readonly string[];
   /** Its own queue, with the rights of the owner. */
   readonly queue: TaskQueue;
+  /** Its own cache. */
+  readonly cache: SharedCache;
+  /** The cache of a peer. @throws UnreachableError if this node has no libp2p host */
+  cacheAt(peer: PeerTarget): SharedCache;
   /** Settles when the node has ended; rejects if a part of it failed, which ends the whole. */
   readonly ended: Promise<void>;
   /** A transport to its MCP server from within this process, with the rights of the owner. */
@@ -41,6 +51,8 @@ export interface NodeOptions {
   readonly clock?: Clock | undefined;
   /** Default: JSON lines on standard error from the configured level on. */
   readonly logger?: Logger | undefined;
+  /** Default: the cache is copied to nobody. */
+  readonly cacheReplicas?: CacheReplicas | undefined;
 }
 
 /**
@@ -54,8 +66,10 @@ export async function createNode(config: NodeConfig, options: NodeOptions = {}):
   const logger = options.logger ?? createLogger(config.logLevel);
   const host = openHost({ clock, name: "node" });
   const closers = createClosers();
+  const { cacheReplicas = {} } = options;
+  const opening = { clock, logger, host, closers, cacheReplicas };
   try {
-    return await host.nursery.run(() => open(config, { clock, logger, host, closers }), {}, "open node");
+    return await host.nursery.run(() => open(config, opening), {}, "open node");
   } catch (error) {
     await closeNode(host, closers);
     throw error;
@@ -67,11 +81,13 @@ interface Opening {
   readonly logger: Logger;
   readonly host: ReturnType<typeof openHost>;
   readonly closers: Closers;
+  readonly cacheReplicas: CacheReplicas;
 }
 
 async function open(config: NodeConfig, opening: Opening): Promise<Node> {
-  const { clock, logger, host, closers } = opening;
-  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs: clock.epochMs() };
+  const { clock, logger, host, closers, cacheReplicas } = opening;
+  const startedAtMs = clock.epochMs();
+  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs, cacheReplicas };
   const foundation = await openFoundation({
     ...common,
     authority: createAuthority({ allowPeers: config.allowPeers }),
@@ -91,12 +107,19 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
       return network.multiaddrs();
     },
     queue: foundation.queue.queue,
+    cache: foundation.cache,
+    cacheAt: (peer) => remoteCache(hostOf(network).rpc, peer, clock),
     ended: host.ended,
     connect: () => serving.connect(),
     serveStdio: () => serving.serveStdio(),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function hostOf({ host }: Network): P2pHost {
+  if (host) return host;
+  throw new UnreachableError("this node has no libp2p host", { hint: "start it without --no-p2p" });
 }
 
 /** Recognisable in task lists: the machine's name and enough of the peer id to tell its nodes apart. */

@@ -22,6 +22,10 @@ function handles(): Record<string, number> {
   return counts;
 }
 
+function computeSlowly(): Promise<unknown> {
+  return sleep(20, "computed");
+}
+
 describe("a node", () => {
   it("leaves no handle open when it is closed", async () => {
     using folder = temporaryFolder();
@@ -65,6 +69,31 @@ describe("a node", () => {
     await using again = await createNode(configIn(folder.path, { workers: "0" }));
     assert.equal(again.peerId, first.peerId);
     assert.equal((await again.queue.get(receipt?.taskId ?? ""))?.state, "queued");
+  });
+
+  it("copies its cache to a peer, and computes what is missing there once", async () => {
+    using folder = temporaryFolder();
+    using other = temporaryFolder();
+    await using owner = await createNode(configIn(folder.path, { http: false, workers: "0" }));
+    const [multiaddr = ""] = owner.multiaddrs;
+    const cacheReplicas = { peers: [{ multiaddr }] };
+    await using node = await createNode(configIn(other.path, { http: false, workers: "0" }), {
+      cacheReplicas,
+    });
+    await node.cache.set("k", { n: 1 });
+    const far = node.cacheAt({ multiaddr });
+    for (let round = 0; round < 200 && !(await far.has("k")); round++) await sleep(25);
+    assert.deepEqual((await owner.cache.get("k"))?.value, { n: 1 });
+    const answers = await Promise.all([
+      owner.cache.getOrCompute("x", computeSlowly),
+      far.getOrCompute("x", computeSlowly),
+      far.getOrCompute("x", computeSlowly),
+    ]);
+    assert.equal(answers.filter(({ computed }) => computed).length, 1);
+    const { replicas } = await node.cache.stats();
+    assert.equal(replicas[0]?.peer, multiaddr);
+    await node.close();
+    await node.ended;
   });
 
   it("is reached by multiaddr, and lists the tools of what is mounted on it", async () => {

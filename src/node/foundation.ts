@@ -1,12 +1,12 @@
 /** First step of opening a node: the data folder, what is kept in it, and the domain over it. */
 import { type Authority } from "../authority/authority.ts";
-import type { SharedCache } from "../cache/cache.ts";
-import { openLocalCache } from "../cache/local.ts";
+import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
 import type { NodeConfig } from "../config.ts";
 import { type DataFolder, openDataFolder } from "../data-folder.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
+import type { PeerTarget } from "../peer/rpc.ts";
 import { createPeerTable, type PeerTable } from "../peer/table.ts";
 import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
@@ -22,6 +22,15 @@ export interface Opening {
   readonly closers: Closers;
   readonly authority: Authority;
   readonly startedAtMs: number;
+  readonly cacheReplicas: CacheReplicas;
+}
+
+/** Which peers have a copy of this node's cache. */
+export interface CacheReplicas {
+  /** Those that always have one. Default: none. */
+  readonly peers?: readonly PeerTarget[] | undefined;
+  /** Whether peers have one while they are connected, too. Default: no. */
+  readonly connected?: boolean | undefined;
 }
 
 /** What the first step gives to the next ones. */
@@ -29,7 +38,7 @@ export interface Foundation extends Opening {
   readonly folder: DataFolder;
   readonly stores: Stores;
   readonly queue: LocalTaskQueue;
-  readonly cache: SharedCache;
+  readonly cache: LocalCache;
   readonly table: PeerTable;
   readonly presence: Presence;
 }

@@ -1,6 +1,8 @@
 /** Third step of opening a node: the libp2p host, what it answers, and telling others where it is. */
 import { callerName } from "../authority/caller.ts";
 import { serveCacheMethods } from "../cache/methods.ts";
+import { serveReplicaMethods } from "../cache/replica-methods.ts";
+import { startReplication } from "../cache/replicate.ts";
 import type { OldWireNode, P2pHost } from "../p2p/index.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
@@ -44,6 +46,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     table,
   });
   closers.add("the libp2p host", () => host.close());
+  replicate(foundation, host);
   return {
     host,
     peerId: host.peerId,
@@ -52,11 +55,34 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   };
 }
 
+/** Keeps copies of the cache at those peers that are to have one. */
+function replicate(
+  { cache, cacheReplicas, nursery, clock, logger, table, closers }: Foundation,
+  host: P2pHost,
+): void {
+  const { peers = [], connected = false } = cacheReplicas;
+  if (peers.length === 0 && !connected) return;
+  const replication = startReplication({
+    cache,
+    rpc: host.rpc,
+    clock,
+    logger: logger.child({ room: "cache" }),
+    nursery,
+    peers,
+    connected: connected
+      ? () => table.list().flatMap((peer) => (peer.connected ? [peer.peerId] : []))
+      : undefined,
+  });
+  closers.add("the copies of the cache", async () => replication.stop());
+}
+
 /** The table of methods that peers can call. */
-function methodsOf({ queue, cache }: Foundation, serving: Serving): readonly ServedMethod[] {
+function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMethod[] {
+  const { queue, cache } = foundation;
   return [
     ...serveTaskMethods(queue),
     ...serveCacheMethods(cache),
+    ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
     serve(nodeHeartbeat, ({ peerId, clock }, { caller }) =>
       Promise.resolve(serving.heartbeat(peerId, clock, callerName(caller))),

@@ -28,7 +28,6 @@ import { findPeers, type PeerSearch } from "./find.ts";
 import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
-import type { Link } from "./link.ts";
 import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { STREAM_PROTOCOLS } from "./protocols/index.ts";

@@ -6,6 +6,9 @@ import { type ErrorFacts, type FailureClass, RemoteError } from "../errors.ts";
 /** The one protocol id of Profile E. */
 export const MCP_P2P_PROTOCOL = "/mcp+p2p/1.0.0";
 
+/** The protocol of the Python system's first versions: newline-terminated JSON, one request a stream. */
+export const TASK_QUEUE_PROTOCOL = "/ipfs-datasets/task-queue/1.0.0";
+
 /** Before the name of a method of the node-to-node table. */
 export const RPC_PREFIX = "mcp++/";
 

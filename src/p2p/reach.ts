@@ -5,8 +5,8 @@ import { ConnectionLostError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { P2pLimits } from "./limits.ts";
 import { Link, type LinkCounts } from "./link.ts";
-import { isOtherDialect, MCP_P2P_PROTOCOL } from "./message.ts";
-import { TASK_QUEUE_PROTOCOL } from "./old-peer/line.ts";
+import { isOtherDialect, MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";
+
 import { findOldWire } from "./old-peer/negotiate.ts";
 import { OldPeer } from "./old-peer/old-peer.ts";
 import { Verdicts } from "./old-peer/verdicts.ts";

@@ -1,6 +1,7 @@
 /** What a cache takes, the same for every engine. */
 import { MAX_VALUE_BYTES } from "../cache/cache.ts";
-import type { CacheBounds } from "../cache/store.ts";
+import type { CacheBounds, CacheRecord } from "../cache/store.ts";
+import { isBuried, isCredible, isLater, type Version } from "../cache/version.ts";
 import { InvalidInputError, MessageTooLargeError } from "../errors.ts";
 
 /**
@@ -25,9 +26,49 @@ export function cacheText(value: unknown): string {
  * @throws MessageTooLargeError if the entry alone is more than the whole cache may hold
  */
 export function entryBytes(key: string, text: string, bounds: CacheBounds): number {
-  const bytes = Buffer.byteLength(key) + Buffer.byteLength(text);
+  const bytes = sizeOf(key, text);
   if (bytes > bounds.maxBytes) {
     throw new MessageTooLargeError(`a cache entry has ${bytes} bytes; this cache holds ${bounds.maxBytes}`);
   }
   return bytes;
+}
+
+/** An entry as it is kept; without text it is a tombstone. */
+export interface Kept {
+  readonly text: string | undefined;
+  readonly bytes: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** What is kept of a deleted or outrun entry. */
+export const TOMBSTONE: Kept = { text: undefined, bytes: 0, expiresAtMs: undefined };
+
+/**
+ * What is kept of a record from elsewhere. Of an entry that has run out, or that alone is more than the cache may
+ * hold, only the version stays, which keeps an older value from being taken for the last.
+ *
+ * @throws InvalidInputError, MessageTooLargeError for what no store of ours can have sent
+ */
+export function keptOf({ key, entry }: CacheRecord, bounds: CacheBounds, nowMs: number): Kept {
+  if (!entry || (entry.expiresAtMs !== undefined && entry.expiresAtMs <= nowMs)) return TOMBSTONE;
+  const text = cacheText(entry.value);
+  const bytes = sizeOf(key, text);
+  return bytes > bounds.maxBytes ? TOMBSTONE : { text, bytes, expiresAtMs: entry.expiresAtMs };
+}
+
+/** What to do with a version from elsewhere. */
+export type Verdict = "taken" | "stale" | "refused";
+
+/**
+ * @param mine - the version here; absent if nothing is known of the key
+ * @param floor - the highest stamp among forgotten tombstones
+ */
+export function judge(theirs: Version, mine: Version | undefined, floor: number, nowMs: number): Verdict {
+  if (!isCredible(theirs.stamp, nowMs)) return "refused";
+  if (mine) return isLater(theirs, mine) ? "taken" : "stale";
+  return isBuried(theirs.stamp, floor, nowMs) ? "stale" : "taken";
+}
+
+function sizeOf(key: string, text: string): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(text);
 }

@@ -1,7 +1,10 @@
 /** The tools of a node, one file each. To add one: its file, and a line here. */
 import { listPeers } from "./peers/list-peers.ts";
+import { cacheDelete } from "./taskqueue/cache-delete.ts";
 import { cacheGet } from "./taskqueue/cache-get.ts";
+import { cacheHas } from "./taskqueue/cache-has.ts";
 import { cacheSet } from "./taskqueue/cache-set.ts";
+import { cacheStats } from "./taskqueue/cache-stats.ts";
 import { callTool } from "./taskqueue/call-tool.ts";
 import { cancelTask } from "./taskqueue/cancel-task.ts";
 import { claimNext } from "./taskqueue/claim-next.ts";
@@ -47,6 +50,9 @@ export const allTools: readonly Tool[] = [
   heartbeat,
   cacheGet,
   cacheSet,
+  cacheHas,
+  cacheDelete,
+  cacheStats,
   submitDockerHub,
   submitDockerGithub,
 ];

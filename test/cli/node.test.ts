@@ -129,6 +129,20 @@ describe("commands of a running node", { concurrency: 3 }, () => {
     assert.notEqual(second.tasks[0]?.task_id, first.tasks[0]?.task_id);
   });
 
+  it("keep values in the shared cache, and exit 1 without output for one that is not there", async () => {
+    const missed = await run("cache", "get", "k");
+    assert.deepEqual([missed.code, missed.stdout], [1, ""]);
+    assert.match(missed.stderr, /no entry 'k'/);
+    const json = await run("cache", "has", "k", "--json");
+    assert.equal(failureSchema.parse(JSON.parse(json.stdout)).error_code, "E_CACHE_MISS");
+    assert.equal((await run("cache", "set", "k", '{"a":1}', "--ttl", "10m")).code, 0);
+    assert.deepEqual(JSON.parse((await run("cache", "get", "k")).stdout), { a: 1 });
+    assert.equal((await run("cache", "has", "k")).stdout, "yes\n");
+    assert.match((await run("cache", "stats")).stdout, /^entries\t1$/m);
+    assert.equal((await run("cache", "delete", "k")).stdout, "deleted k\n");
+    assert.deepEqual(await run("cache", "delete", "k"), { code: 0, stdout: "there was no k\n", stderr: "" });
+  });
+
   it("list tools and show a schema", async () => {
     assert.match((await run("tools")).stdout, /^p2p_taskqueue_submit\t/m);
     const { stdout } = await run("tools", "--schema", "p2p_taskqueue_submit");

@@ -33,6 +33,9 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   p2p_taskqueue_cancel_task: "task_id* reason",
   p2p_taskqueue_renew_task: "task_id* lease_token* lease_s progress logs",
   p2p_taskqueue_release_task: "task_id* lease_token* reason",
+  p2p_taskqueue_cache_has: "key* timeout_s remote_multiaddr remote_peer_id",
+  p2p_taskqueue_cache_delete: "key* timeout_s remote_multiaddr remote_peer_id",
+  p2p_taskqueue_cache_stats: "timeout_s remote_multiaddr remote_peer_id",
 };
 
 /** Arguments that pass, and the grant that the call then needs. */
@@ -56,6 +59,9 @@ const CALLS: readonly (readonly [tool: string, args: JsonObject, grant: string])
   ["list_peers", {}, "observe"],
   ["p2p_taskqueue_cache_get", { key: "k" }, "cache"],
   ["p2p_taskqueue_cache_set", { key: "k", value: 1 }, "cache"],
+  ["p2p_taskqueue_cache_has", { key: "k" }, "cache"],
+  ["p2p_taskqueue_cache_delete", { key: "k" }, "cache"],
+  ["p2p_taskqueue_cache_stats", {}, "cache"],
   ["p2p_taskqueue_call_tool", { tool_name: "fs__read" }, "tools:fs__read"],
 ];
 

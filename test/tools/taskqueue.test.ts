@@ -302,6 +302,16 @@ describe("task-queue tools", () => {
     assert.equal((await node.call("p2p_taskqueue_cache_set", { key: "k" }))["error_code"], "E_INVALID_INPUT");
   });
 
+  it("tells whether the shared cache has a value, counts it and deletes it", async () => {
+    assert.equal((await node.call("p2p_taskqueue_cache_has", { key: "k" }))["hit"], false);
+    await node.call("p2p_taskqueue_cache_set", { key: "k", value: null });
+    assert.equal((await node.call("p2p_taskqueue_cache_has", { key: " k " }))["hit"], true);
+    const stats = await node.call("p2p_taskqueue_cache_stats");
+    assert.deepEqual([stats["entries"], stats["replicas"], stats["peer_id"]], [1, [], SELF]);
+    assert.equal((await node.call("p2p_taskqueue_cache_delete", { key: "k" }))["deleted"], true);
+    assert.equal((await node.call("p2p_taskqueue_cache_delete", { key: "k" }))["deleted"], false);
+  });
+
   it("queues the documented payload for a container run", async () => {
     const answer = await node.call("p2p_taskqueue_submit_docker_hub", {
       image: "python:3.11",

@@ -1,5 +1,10 @@
 /** The commands, one file each. To add one: its file, and a line here. What they need is loaded when they run. */
 import type { Command } from "../command.ts";
+import { cacheDelete } from "./cache-delete.ts";
+import { cacheGet } from "./cache-get.ts";
+import { cacheHas } from "./cache-has.ts";
+import { cacheSet } from "./cache-set.ts";
+import { cacheStats } from "./cache-stats.ts";
 import { call } from "./call.ts";
 import { cancel } from "./cancel.ts";
 import { configShow } from "./config-show.ts";
@@ -25,6 +30,11 @@ export const commands: readonly Command[] = [
   wait,
   tasks,
   cancel,
+  cacheGet,
+  cacheSet,
+  cacheHas,
+  cacheDelete,
+  cacheStats,
   peers,
   status,
   id,

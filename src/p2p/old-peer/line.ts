@@ -12,10 +12,9 @@ import { parsePythonJson, writePythonJson } from "../../content/python-json.ts";
 import { ConnectionLostError, MessageTooLargeError, ProtocolError } from "../../errors.ts";
 import { suspend } from "../../nursery/index.ts";
 import type { P2pLimits } from "../limits.ts";
+import { TASK_QUEUE_PROTOCOL } from "../message.ts";
 import { openStream } from "../open-stream.ts";
 
-/** The protocol of the Python system's first versions. */
-export const TASK_QUEUE_PROTOCOL = "/ipfs-datasets/task-queue/1.0.0";
 /** What an old service reads of a request, its newline included. */
 export const MAX_LINE_BYTES: number = 1024 * 1024;
 

@@ -3,7 +3,7 @@ import type { Connection } from "@libp2p/interface";
 import { ConnectionLostError, McpError, NotSupportedByPeerError } from "../../errors.ts";
 import { rethrowIfCancelled } from "../../nursery/index.ts";
 import { openStream } from "../open-stream.ts";
-import { TASK_QUEUE_PROTOCOL } from "./line.ts";
+import { TASK_QUEUE_PROTOCOL } from "../message.ts";
 import { openSession, type OldSession, type OldSessionOptions } from "./session.ts";
 
 /** What an old peer was found to speak. */

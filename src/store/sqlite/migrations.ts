@@ -111,8 +111,48 @@ const OUTBOX = `
   ) STRICT;
   CREATE INDEX outbox_by_age ON outbox (created_ms, n);`;
 
+/**
+ * The cache with versions that hold among several nodes. `change` is the number of an entry's last change; numbers
+ * are never given twice, so that who has seen all up to one misses nothing. `stamp` and `origin` are the version
+ * (cache/version.ts). A row that is not `live` is a tombstone; `cache_node` is the store's own name, the highest stamp
+ * given or seen, the highest stamp among forgotten tombstones, and the number of the last change.
+ */
+const CACHE_VERSIONS = `
+  CREATE TABLE cache_entries (
+    change INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    stamp INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    expires_ms REAL,
+    bytes INTEGER NOT NULL,
+    value TEXT
+  ) STRICT;
+  CREATE TABLE cache_node (
+    origin TEXT NOT NULL, clock INTEGER NOT NULL, floor INTEGER NOT NULL, changes INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO cache_node
+  SELECT lower(hex(randomblob(16))), max(f.version, coalesce(max(c.version), 0)), f.version, coalesce(max(c.written), 0)
+    FROM cache_floor f LEFT JOIN cache c;
+  INSERT INTO cache_entries
+  SELECT written, key, version, (SELECT origin FROM cache_node), live, expires_ms, bytes, value FROM cache;
+  DROP TABLE cache;
+  DROP TABLE cache_floor;
+  CREATE INDEX cache_by_age ON cache_entries (live, change);
+  CREATE INDEX cache_by_end ON cache_entries (expires_ms) WHERE expires_ms IS NOT NULL;
+  CREATE TRIGGER cache_inserted AFTER INSERT ON cache_entries BEGIN
+    UPDATE cache_sums SET entries = entries + 1, bytes = bytes + new.bytes WHERE live = new.live;
+  END;
+  CREATE TRIGGER cache_updated AFTER UPDATE OF live ON cache_entries BEGIN
+    UPDATE cache_sums SET entries = entries - 1, bytes = bytes - old.bytes WHERE live = old.live;
+    UPDATE cache_sums SET entries = entries + 1, bytes = bytes + new.bytes WHERE live = new.live;
+  END;
+  CREATE TRIGGER cache_deleted AFTER DELETE ON cache_entries BEGIN
+    UPDATE cache_sums SET entries = entries - 1, bytes = bytes - old.bytes WHERE live = old.live;
+  END;`;
+
 /** In the order in which they are taken. The database is at version n once the first n were. */
-const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX];
+const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX, CACHE_VERSIONS];
 
 const versionRow = z.object({ user_version: z.int() });
 

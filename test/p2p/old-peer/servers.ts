@@ -4,7 +4,7 @@ import type { JsonObject } from "../../../src/content/json.ts";
 import { jsonObject } from "../../../src/content/json.ts";
 import { FrameDecoder } from "../../../src/p2p/frame.ts";
 import { MCP_P2P_PROTOCOL } from "../../../src/p2p/message.ts";
-import { TASK_QUEUE_PROTOCOL } from "../../../src/p2p/old-peer/line.ts";
+import { TASK_QUEUE_PROTOCOL } from "../../../src/p2p/message.ts";
 import { frames, rawPeer, type RawPeer } from "../raw-peer.ts";
 
 /** An old peer that is stopped with the scope it is used in. */

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { MAX_VALUE_BYTES } from "../../../src/cache/cache.ts";
 import type { CacheBounds } from "../../../src/cache/store.ts";
 import type { Stores } from "../../../src/store/index.ts";
+import { mergeConformance } from "./cache-merge.ts";
 
 /** Opens stores that start empty, whose cache has these bounds. The caller closes them. */
 export type OpenBounded = (cacheBounds?: CacheBounds) => Promise<Stores>;
@@ -13,6 +14,7 @@ export function cacheStoreConformance(open: OpenBounded): void {
     describe("entries", () => entryConformance(open));
     describe("versions", () => versionConformance(open));
     describe("bounds", () => boundConformance(open));
+    mergeConformance(open);
   });
 }
 
@@ -57,8 +59,8 @@ function entryConformance(open: OpenBounded): void {
     await stores.cache.set("b", 12, 50, 0);
     await stores.cache.set("gone", 1, undefined, 0);
     await stores.cache.delete("gone", 0);
-    assert.deepEqual(await stores.cache.stats(0), { entries: 2, bytes: 2 + 4 + 1 + 2 });
-    assert.deepEqual(await stores.cache.stats(50), { entries: 1, bytes: 6 });
+    assert.deepEqual(await stores.cache.stats(0), { entries: 2, bytes: 2 + 4 + 1 + 2, tombstones: 1 });
+    assert.deepEqual(await stores.cache.stats(50), { entries: 1, bytes: 6, tombstones: 1 });
   });
 
   it("refuses what is too large or not JSON, and keeps what was there", async () => {
@@ -78,9 +80,10 @@ function versionConformance(open: OpenBounded): void {
     assert.equal(await stores.cache.set("k", "b", undefined, 0), 2);
     await stores.cache.delete("k", 0);
     assert.equal(await stores.cache.set("k", "c", 10, 0), 4);
-    assert.equal(await stores.cache.set("k", "d", undefined, 20), 5);
-    assert.equal((await stores.cache.get("k", 20))?.version, 5);
-    assert.equal(await stores.cache.set("other", 1, undefined, 0), 1);
+    const version = await stores.cache.set("k", "d", undefined, 20);
+    assert.ok(version > 4);
+    assert.equal((await stores.cache.get("k", 20))?.version, version);
+    assert.ok((await stores.cache.set("other", 1, undefined, 0)) > version);
   });
 
   it("gives concurrent writers of one key different versions", async () => {
@@ -145,6 +148,6 @@ function boundConformance(open: OpenBounded): void {
       await stores.cache.delete(key, 0);
     }
     assert.ok((await stores.cache.set("a", 1, undefined, 0)) > 2);
-    assert.deepEqual(await stores.cache.stats(0), { entries: 1, bytes: 2 });
+    assert.deepEqual(await stores.cache.stats(0), { entries: 1, bytes: 2, tombstones: 2 });
   });
 }

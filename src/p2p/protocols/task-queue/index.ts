@@ -1,9 +1,7 @@
 /** The task queue's old protocol: newline-terminated JSON, one request a stream. */
 import type { StreamProtocol } from "../protocol.ts";
+import { TASK_QUEUE_PROTOCOL } from "../../message.ts";
 import { type OldWire, OldStream } from "./stream.ts";
-
-/** As the Python system negotiates it. */
-export const TASK_QUEUE_PROTOCOL = "/ipfs-datasets/task-queue/1.0.0";
 
 /** Serves old peers, if the host was given a node to show them. */
 export const taskQueueProtocol: StreamProtocol = {

@@ -1,6 +1,6 @@
 /** Old operations on the shared cache. */
 import type { SharedCache } from "../../../cache/cache.ts";
-import { MAX_TTL_MS } from "../../../cache/local.ts";
+import { MAX_TTL_MS } from "../../../cache/input.ts";
 import type { JsonObject } from "../../../content/json.ts";
 import { textOf } from "./fields.ts";
 import { type Operation, refused } from "./operation.ts";
