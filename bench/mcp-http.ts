@@ -159,7 +159,11 @@ const startSdk: Start = async () => {
     return server;
   });
   const onRequest = toNodeHandler(handler);
-  const server = createServer((request, response) => void onRequest(request, response)).listen(0, "127.0.0.1");
+  const server = createServer((request, response) => {
+    // Its type wants a method, which every request that was received has.
+    const { method = "GET" } = request;
+    void onRequest(Object.assign(request, { method }), response);
+  }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return portOf(server.address());
 };
@@ -203,7 +207,6 @@ class Contestant {
   readonly #child: ChildProcess;
   readonly #lite: boolean;
   #port = 0;
-  #sockets: Socket[] = [];
   #id = 1_000_000_000;
 
   constructor(name: string) {
@@ -229,14 +232,15 @@ class Contestant {
 
   /** Makes calls on `connections` connections for `ms`. */
   async load(connections: number, ms: number): Promise<Round> {
-    while (this.#sockets.length < connections) this.#sockets.push(await this.#open());
-    const used = this.#sockets.slice(0, connections);
+    // New ones for each round: a server closes those that idle while the others have their turn.
+    const sockets = await Promise.all(Array.from({ length: connections }, () => this.#open()));
     const latencies: number[] = [];
     const cpuBefore = this.#cpuUs();
     const began = performance.now();
     const until = began + ms;
-    await Promise.all(used.map((socket) => this.#callUntil(socket, until, latencies)));
+    await Promise.all(sockets.map((socket) => this.#callUntil(socket, until, latencies)));
     const tookMs = performance.now() - began;
+    for (const socket of sockets) socket.destroy();
     const sorted = latencies.toSorted((a, b) => a - b);
     const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
     return {
@@ -248,7 +252,6 @@ class Contestant {
   }
 
   stop(): void {
-    for (const socket of this.#sockets) socket.destroy();
     this.#child.kill();
   }
 
