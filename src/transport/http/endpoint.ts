@@ -66,9 +66,14 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const hostAllowed = hostHeaderValidation([...localhostAllowedHostnames(), bound]);
   const originAllowed = originValidation([...localhostAllowedOrigins(), bound]);
   const plainCalls = new PlainCalls(options.plainTool, options.inputSchemaOf);
+  // Parsing it as a URL costs more than all other checks together, and clients say the same each time.
+  let lastAllowed: string | undefined;
 
   return async (request, response, scope) => {
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
+    const { host, origin } = request.headers;
+    if ((host === undefined || host !== lastAllowed) && !hostAllowed(request, response)) return;
+    lastAllowed = host;
+    if (origin !== undefined && !originAllowed(request, response)) return;
     const url = request.url ?? "/";
     const path = url.includes("?") ? url.slice(0, url.indexOf("?")) : url;
     if (path === options.path) await answerMcp({ ...options, plainCalls, scope }, request, response);
