@@ -119,7 +119,12 @@ async function callMounted(
 }
 
 /** The answer for what a call threw. @throws it again if nobody waits for an answer */
-function failed(error: unknown, name: string, call: ToolCallOptions, { logger }: DispatchOptions): ToolAnswer {
+function failed(
+  error: unknown,
+  name: string,
+  call: ToolCallOptions,
+  { logger }: DispatchOptions,
+): ToolAnswer {
   if (call.signal?.aborted || call.scope?.cancelCalled) throw error;
   const cause = explained(error);
   note(logger, name, call.caller, cause);

@@ -49,6 +49,7 @@ function optionsFor(small: SmallNode): HttpOptions {
     attachModern: (transport) => small.server.serveModern(transport, OWNER),
     attachLegacy: (transport) => small.server.serveLegacySession(transport, OWNER),
     inputSchemaOf: (name) => small.server.inputSchemaOf(name),
+    plainTool: (name) => small.server.plainTool(name, OWNER),
   };
 }
 

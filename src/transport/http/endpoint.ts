@@ -87,11 +87,7 @@ function answerHealth({ method }: IncomingMessage, response: ServerResponse): vo
   else sendJson(response, 405, { error: "only GET" }, { allow: "GET, HEAD" });
 }
 
-async function answerMcp(
-  options: Desk,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answerMcp(options: Desk, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method === "GET") options.onStream(response);
   if (request.method === "GET" || request.method === "DELETE") {
     await answerSession(options, request, response, undefined);
@@ -104,11 +100,7 @@ async function answerMcp(
   }
 }
 
-async function answerPost(
-  options: Desk,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answerPost(options: Desk, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const body = await readJson(request);
     await route(options, request, response, body);

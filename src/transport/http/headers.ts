@@ -45,7 +45,8 @@ export function asksForHeaders(schema: JsonObject): boolean {
   if (!isJsonObject(properties)) return false;
   return Object.values(properties).some(
     (definition) =>
-      isJsonObject(definition) && (typeof definition["x-mcp-header"] === "string" || asksForHeaders(definition)),
+      isJsonObject(definition) &&
+      (typeof definition["x-mcp-header"] === "string" || asksForHeaders(definition)),
   );
 }
 

@@ -29,7 +29,7 @@ export interface PlainCall {
   readonly id: RequestId;
   readonly name: string;
   readonly args: JsonObject;
-  /** Who calls with which capabilities, as text; undefined if it is too long to be remembered. */
+  /** Who calls with which capabilities, as text; undefined if it cannot be remembered. */
   readonly envelope: string | undefined;
 }
 
@@ -93,11 +93,13 @@ export function plainCallIn(headers: IncomingHttpHeaders, body: unknown): PlainC
   return { id, name, args, envelope: envelopeOf(meta) };
 }
 
+/** Undefined if it is too long, or so wrong that its text could be that of a right one. */
 function envelopeOf(meta: JsonObject): string | undefined {
-  const text = JSON.stringify([meta[CLIENT_CAPABILITIES_META_KEY], meta[CLIENT_INFO_META_KEY] ?? 0]);
-  // A missing client is not a null one, which the SDK refuses.
-  const refused = meta[CLIENT_INFO_META_KEY] === null || meta[CLIENT_CAPABILITIES_META_KEY] === undefined;
-  return refused || text.length > MAX_ENVELOPE_CHARS ? undefined : text;
+  const capabilities = meta[CLIENT_CAPABILITIES_META_KEY];
+  const client = meta[CLIENT_INFO_META_KEY];
+  if (!isJsonObject(capabilities) || (client !== undefined && !isJsonObject(client))) return undefined;
+  const text = JSON.stringify([capabilities, client]);
+  return text.length > MAX_ENVELOPE_CHARS ? undefined : text;
 }
 
 function hasOnly(object: JsonObject, expected: (member: string) => boolean): boolean {
