@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { toNodeHandler } from "@modelcontextprotocol/node";
@@ -159,14 +159,19 @@ const startSdk: Start = async () => {
     return server;
   });
   const onRequest = toNodeHandler(handler);
-  const server = createServer((request, response) => {
-    // Its type wants a method, which every request that was received has.
-    const { method = "GET" } = request;
-    void onRequest(Object.assign(request, { method }), response);
+  const server = createServer((received, response) => {
+    if (isWholeRequest(received)) void onRequest(received, response);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return portOf(server.address());
 };
+
+/** True of every request that a server hands out: only its type, which clients share, leaves these open. */
+function isWholeRequest(
+  received: IncomingMessage,
+): received is IncomingMessage & { readonly method: string; readonly url: string } {
+  return received.method !== undefined && received.url !== undefined;
+}
 
 /** Runs in `bench/peers`, whose packages this one does not have. */
 const LITE_SOURCE: string = String.raw`
@@ -265,7 +270,7 @@ class Contestant {
     for (;;) {
       const began = performance.now();
       if (began >= until) return;
-      socket.write(this.#lite ? liteRequest(++this.#id) : request(++this.#id));
+      socket.write(this.#lite ? liteRequest(++this.#id) : ourRequest(++this.#id));
       const answer = await nextAnswer(socket);
       if (!answer.startsWith("HTTP/1.1 200") || !answer.includes(TEXT))
         throw new Error(`${this.name} answered ${answer.slice(0, 1000)}`);
@@ -299,7 +304,7 @@ function post(headers: string, body: object): string {
   );
 }
 
-function request(id: number): string {
+function ourRequest(id: number): string {
   const headers = `mcp-protocol-version: ${VERSION}\r\nmcp-method: tools/call\r\nmcp-name: echo\r\n`;
   return post(headers, { jsonrpc: "2.0", id, method: "tools/call", params: { ...CALL, _meta: META } });
 }

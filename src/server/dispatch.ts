@@ -89,10 +89,12 @@ function ownCall(tool: Tool, options: DispatchOptions): OwnCall {
   const { name } = tool;
   return async (args, call) => {
     try {
-      const { grant, deadlineMs, run } = tool.parse(args);
-      authority.require(call.caller, grant);
+      const parsed = tool.parse(args);
+      authority.require(call.caller, parsed.grant);
       return answerOf(
-        await bounded(nursery, name, deadlineMs, call, (facts) => run(context(call.caller, facts))),
+        await bounded(nursery, name, parsed.deadlineMs, call, (facts) =>
+          parsed.run(context(call.caller, facts)),
+        ),
       );
     } catch (error) {
       return failed(error, name, call, options);
