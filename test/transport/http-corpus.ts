@@ -93,6 +93,13 @@ export function edited(
   return { ...request, body: JSON.stringify(edit(parsed)) };
 }
 
+/** A request with a piece of its text changed, for what no object literal can say. */
+function replaced(request: Raw, from: string, to: string): Raw {
+  const { body = "" } = request;
+  if (!body.includes(from)) throw new TypeError(`no ${from} in ${body}`);
+  return { ...request, body: body.replace(from, to) };
+}
+
 const withMeta = (meta: object): Raw => call("echo", { text: "hi" }, { _meta: meta });
 const PV = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
@@ -127,6 +134,16 @@ export const PLAIN: Readonly<Record<string, Raw>> = {
   ),
   "a client that takes no events": call("echo", { text: "hi" }, {}, { accept: "application/json" }),
   "an allowed origin": call("echo", { text: "hi" }, {}, { origin: "http://localhost:1234" }),
+  "meta named __proto__": replaced(
+    call("echo", { text: "hi" }),
+    `"_meta":{`,
+    `"_meta":{"__proto__":{"progressToken":1},`,
+  ),
+  "a nested argument named __proto__": replaced(
+    call("mirror", { a: {} }),
+    `"a":{}`,
+    `"a":{"__proto__":{"b":1}}`,
+  ),
 };
 
 /** Requests that go through the SDK. */
@@ -201,13 +218,11 @@ export const OTHER: Readonly<Record<string, Raw>> = {
   discovery: modern("server/discover"),
   "an unknown session": call("echo", { text: "hi" }, { _meta: {} }, { "mcp-session-id": "x" }),
   "the initialize era": INITIALIZE,
-  "an argument named __proto__": {
-    ...call("mirror", {}),
-    body: (call("mirror", {}).body ?? "").replace(
-      `"arguments":{}`,
-      `"arguments":{"__proto__":{"a":1},"b":2}`,
-    ),
-  },
+  "an argument named __proto__": replaced(
+    call("mirror", {}),
+    `"arguments":{}`,
+    `"arguments":{"__proto__":{"a":1},"b":2}`,
+  ),
 };
 
 const mostly = (value: unknown, others: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>

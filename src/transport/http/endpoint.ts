@@ -9,6 +9,7 @@ import {
   localhostAllowedOrigins,
 } from "@modelcontextprotocol/server";
 import { BusyError, ConnectionLostError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
+import type { CancelScope } from "../../nursery/index.ts";
 import {
   HTTP_ERROR_CODE,
   HEADER_MISMATCH_CODE,
@@ -19,7 +20,6 @@ import {
   UNSUPPORTED_VERSION_CODE,
 } from "./answer.ts";
 import { readJson } from "./body.ts";
-import type { CancelScope } from "../../nursery/index.ts";
 import type { HttpChannel } from "./channel.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
 import { plainCallIn, PlainCalls, type PlainToolLookup } from "./plain-call.ts";
