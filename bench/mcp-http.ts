@@ -21,8 +21,10 @@ import { systemClock } from "../src/clock.ts";
 import { silentLogger } from "../src/logger.ts";
 import { openHost } from "../src/nursery/index.ts";
 import { createMcpServer } from "../src/server/index.ts";
+import { reads } from "../src/tools/annotations.ts";
 import { defineTool, type ToolContext } from "../src/tools/index.ts";
 import { startHttp } from "../src/transport/index.ts";
+import { nextAnswer, post } from "./raw-http.ts";
 
 /** MCP may cost this many bare echoes, at {@link GOAL_CONNECTIONS} connections. */
 const CPU_GOAL = 2;
@@ -87,13 +89,7 @@ const ourEcho = defineTool({
   description: "Answers the text it was given.",
   input: z.strictObject({ text: z.string() }),
   output: z.object({ ok: z.boolean(), text: z.string() }),
-  annotations: {
-    title: "Echo",
-    readOnlyHint: true,
-    destructiveHint: false,
-    idempotentHint: true,
-    openWorldHint: false,
-  },
+  annotations: reads("Echo"),
   grant: "observe",
   run: async ({ text }) => ({ ok: true, text }),
 });
@@ -296,14 +292,6 @@ const META = {
   "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
 };
 
-function post(headers: string, body: object): string {
-  const text = JSON.stringify(body);
-  return (
-    `POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json, text/event-stream\r\n` +
-    `content-type: application/json\r\n${headers}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
-  );
-}
-
 function ourRequest(id: number): string {
   const headers = `mcp-protocol-version: ${VERSION}\r\nmcp-method: tools/call\r\nmcp-name: echo\r\n`;
   return post(headers, { jsonrpc: "2.0", id, method: "tools/call", params: { ...CALL, _meta: META } });
@@ -313,31 +301,6 @@ function ourRequest(id: number): string {
 function liteRequest(id: number): string {
   const headers = "mcp-protocol-version: 2025-06-18\r\n";
   return post(headers, { jsonrpc: "2.0", id, method: "tools/call", params: CALL });
-}
-
-/** The next answer on a connection, head and body. */
-function nextAnswer(socket: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const end = (): void => {
-      socket.off("data", take).off("close", lost).off("error", reject);
-    };
-    const lost = (): void => reject(new Error(`the connection ended: ${text}`));
-    const take = (chunk: Buffer): void => {
-      text += chunk.toString("latin1");
-      if (!isWhole(text)) return;
-      end();
-      resolve(text);
-    };
-    socket.on("data", take).on("close", lost).on("error", reject);
-  });
-}
-
-function isWhole(text: string): boolean {
-  const head = text.indexOf("\r\n\r\n");
-  if (head < 0) return false;
-  const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
-  return length === undefined ? text.endsWith("0\r\n\r\n") : text.length >= head + 4 + Number(length);
 }
 
 function medianOf(values: readonly number[]): number {
@@ -393,7 +356,7 @@ export function missedMcpHttpGoals(figures: readonly McpHttpFigure[]): readonly 
   if (!ours) return [`nothing was measured at ${GOAL_CONNECTIONS} connections`];
   const dear = !(ours.timesBare <= CPU_GOAL);
   const faster = atGoal.filter(
-    ({ server, cpuUs }) => server !== BARE && server !== OURS && !(cpuUs > ours.cpuUs),
+    ({ server, timesBare }) => server !== BARE && server !== OURS && !(timesBare > ours.timesBare),
   );
   return [
     ...(dear ? [`a call costs ${ours.timesBare.toFixed(2)} bare echoes, more than ${CPU_GOAL}`] : []),
