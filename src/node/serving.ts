@@ -117,6 +117,7 @@ function waysIn({
         attachModern: (transport) => server.serveModern(transport, OWNER),
         attachLegacy: (transport) => server.serveLegacySession(transport, OWNER),
         inputSchemaOf: (name) => server.inputSchemaOf(name),
+        plainTool: (name) => server.plainTool(name, OWNER),
       });
       closers.add("HTTP", () => http.close());
       return http.url;

@@ -37,15 +37,16 @@ export interface CallFacts {
 
 /** Builds the context for one call of `caller`. */
 export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): ToolContext {
-  const { signal } = call;
   return {
     caller,
-    signal,
+    // Asked for late: making a signal costs more than everything else here.
+    get signal() {
+      return call.signal;
+    },
     selfPeerId: rooms.selfPeerId,
-    p2p: {
-      running: rooms.p2p !== undefined,
-      startedAtMs: rooms.startedAtMs,
-      listenPort: listenPort(rooms.p2p),
+    get p2p() {
+      const { p2p, startedAtMs } = rooms;
+      return { running: p2p !== undefined, startedAtMs, listenPort: listenPort(p2p) };
     },
     queue: (target) => queueAt(rooms, target, caller),
     cache: (target) => (isHere(rooms, target) ? rooms.cache : remoteCache(rpcOf(rooms), target)),
@@ -53,15 +54,15 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     status: async (target, detail, timeoutMs) =>
       isHere(rooms, target)
         ? rooms.status(detail)
-        : rpcOf(rooms).call(target, nodeStatus, { detail }, { signal, timeoutMs }),
+        : rpcOf(rooms).call(target, nodeStatus, { detail }, { signal: call.signal, timeoutMs }),
     heartbeat: async (target, peerId, clock) =>
       isHere(rooms, target)
         ? rooms.heartbeat(peerId, clock, caller)
-        : rpcOf(rooms).call(target, nodeHeartbeat, { peerId, clock }, { signal }),
+        : rpcOf(rooms).call(target, nodeHeartbeat, { peerId, clock }, { signal: call.signal }),
     callTool: async (target, name, args, timeoutMs) =>
       isHere(rooms, target)
-        ? callOwnTool(rooms, name, args, caller, signal)
-        : rpcOf(rooms).call(target, toolCall, { name, args }, { signal, timeoutMs }),
+        ? callOwnTool(rooms, name, args, caller, call.signal)
+        : rpcOf(rooms).call(target, toolCall, { name, args }, { signal: call.signal, timeoutMs }),
     completeUnfenced: async (target, taskId, outcome) => {
       if (!isHere(rooms, target)) throw new LeaseTokenRequiredError(taskId);
       await rooms.queue.completeHeld(callerName(caller), taskId, outcome);

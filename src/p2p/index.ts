@@ -5,7 +5,6 @@ export type { PeerSearch } from "./find.ts";
 export { openP2pHost, type P2pHost, type P2pHostOptions, type P2pStats, type WaitOptions } from "./host.ts";
 export { loadIdentity, newIdentity, peerIdOf } from "./identity.ts";
 export { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-export { MCP_P2P_PROTOCOL } from "./message.ts";
+export { MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";
 export { callerOf } from "./session.ts";
-export { TASK_QUEUE_PROTOCOL } from "./protocols/task-queue/index.ts";
 export type { OldWireNode } from "./protocols/task-queue/operation.ts";

@@ -11,9 +11,17 @@ import { callerName } from "../authority/caller.ts";
 import type { JsonObject } from "../content/json.ts";
 import { DeadlineError, errorFacts, ShuttingDownError, ToolNotFoundError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { abortable, isCancelled, type Nursery, NurseryClosedError, TimeoutError } from "../nursery/index.ts";
+import {
+  Cancelled,
+  type CancelScope,
+  failAfter,
+  isCancelled,
+  type Nursery,
+  NurseryClosedError,
+  TimeoutError,
+} from "../nursery/index.ts";
 import type { Tool, ToolContext } from "../tools/index.ts";
-import { failureOf, resultOf } from "./result.ts";
+import { answerOf, asResult, failureOf, type ToolAnswer } from "./result.ts";
 import type { ProgressListener, Upstream } from "./upstream.ts";
 
 /** How long a call of a mounted tool may take: it names no limit, and without one a lost server would hold it for ever. */
@@ -24,11 +32,25 @@ export interface ToolCallOptions {
   readonly caller: Caller;
   /** Aborts the call. */
   readonly signal?: AbortSignal | undefined;
+  /** The scope that the caller runs in and may cancel: the call runs inside it. Default: in the nursery, by itself. */
+  readonly scope?: CancelScope | undefined;
   readonly onProgress?: ProgressListener | undefined;
 }
 
-/** Calls a tool by its name. */
-export type Dispatch = (name: string, args: JsonObject, options: ToolCallOptions) => Promise<CallToolResult>;
+/** Calls tools by their names. */
+export interface Dispatch {
+  /**
+   * Calls any tool. Resolves with a result also when the call failed.
+   *
+   * @throws ToolNotFoundError if there is no such tool, and the cancellation if the caller gave up
+   */
+  call(name: string, args: JsonObject, options: ToolCallOptions): Promise<CallToolResult>;
+  /** The call of a tool of this node itself; undefined if there is none of that name. */
+  own(name: string): OwnCall | undefined;
+}
+
+/** Calls a tool of this node. Resolves also when the call failed. @throws the cancellation if the caller gave up */
+export type OwnCall = (args: JsonObject, options: ToolCallOptions) => Promise<ToolAnswer>;
 
 /** What a call adds to the node, for the context of the tool. */
 export interface CallFacts {
@@ -46,73 +68,109 @@ export interface DispatchOptions {
   readonly logger: Logger;
 }
 
-/** A call of a tool that was found. */
-type Route = (args: JsonObject, call: ToolCallOptions) => Promise<CallToolResult>;
-
-/**
- * Makes the dispatch over `tools` and the tools of `upstreams`.
- *
- * The function it returns resolves with a result also when the call failed. It rejects with
- * {@link ToolNotFoundError} if there is no such tool, and with the cancellation if `signal` aborted.
- */
+/** Makes the dispatch over `tools` and the tools of `upstreams`. */
 export function createDispatch(options: DispatchOptions): Dispatch {
-  const { upstreams, logger } = options;
-  const own = new Map(options.tools.map((tool) => [tool.name, ownRoute(tool, options)]));
-  const routeOf = (name: string): Route | undefined => {
-    const route = own.get(name);
-    if (route || !upstreams?.listTools().some((offered) => offered.name === name)) return route;
-    return mountedRoute(name, upstreams, options);
+  const { upstreams } = options;
+  const own = new Map(options.tools.map((tool) => [tool.name, ownCall(tool, options)]));
+  return {
+    own: (name) => own.get(name),
+    async call(name, args, call) {
+      const ownTool = own.get(name);
+      if (ownTool) return asResult(await ownTool(args, call));
+      if (upstreams?.listTools().some((offered) => offered.name === name))
+        return callMounted(name, args, call, upstreams, options);
+      throw new ToolNotFoundError(name, { hint: "list the tools to see what there is" });
+    },
   };
+}
 
-  return async (name, args, call) => {
-    const route = routeOf(name);
-    if (!route) throw new ToolNotFoundError(name, { hint: "list the tools to see what there is" });
+function ownCall(tool: Tool, options: DispatchOptions): OwnCall {
+  const { authority, nursery, context } = options;
+  const { name } = tool;
+  return async (args, call) => {
     try {
-      return await route(args, call);
+      const parsed = tool.parse(args);
+      authority.require(call.caller, parsed.grant);
+      return answerOf(
+        await bounded(nursery, name, parsed.deadlineMs, call, (facts) =>
+          parsed.run(context(call.caller, facts)),
+        ),
+      );
     } catch (error) {
-      if (call.signal?.aborted) throw error;
-      const cause = explained(error);
-      note(logger, name, call.caller, cause);
-      return failureOf(cause);
+      return failed(error, name, call, options);
     }
   };
 }
 
-function ownRoute(tool: Tool, { authority, nursery, context }: DispatchOptions): Route {
-  return async (args, call) => {
-    const parsed = tool.parse(args);
-    authority.require(call.caller, parsed.grant);
-    const run = (facts: CallFacts): Promise<unknown> => parsed.run(context(call.caller, facts));
-    return resultOf(await bounded(nursery, tool.name, parsed.deadlineMs, call, run));
-  };
-}
-
-function mountedRoute(name: string, upstreams: Upstream, { authority, nursery }: DispatchOptions): Route {
-  return async (args, call) => {
+async function callMounted(
+  name: string,
+  args: JsonObject,
+  call: ToolCallOptions,
+  upstreams: Upstream,
+  options: DispatchOptions,
+): Promise<CallToolResult> {
+  const { authority, nursery } = options;
+  try {
     authority.require(call.caller, `tools:${name}`);
-    return bounded(nursery, name, UPSTREAM_DEADLINE_MS, call, ({ signal, progress }) =>
+    return await bounded(nursery, name, UPSTREAM_DEADLINE_MS, call, ({ signal, progress }) =>
       upstreams.call(name, args, { signal, onProgress: progress }),
     );
-  };
+  } catch (error) {
+    return asResult(failed(error, name, call, options));
+  }
 }
 
-/** Runs a call in the nursery under its deadline. @throws {@link DeadlineError} when that passes */
+/** The answer for what a call threw. @throws it again if nobody waits for an answer */
+function failed(
+  error: unknown,
+  name: string,
+  call: ToolCallOptions,
+  { logger }: DispatchOptions,
+): ToolAnswer {
+  if (call.signal?.aborted || call.scope?.cancelCalled) throw error;
+  const cause = explained(error);
+  note(logger, name, call.caller, cause);
+  return failureOf(cause);
+}
+
+const nobodyHears: ProgressListener = () => undefined;
+
+/** Runs a call under its deadline. @throws {@link DeadlineError} when that passes */
 async function bounded<T>(
   nursery: Nursery,
   name: string,
   timeoutMs: number,
-  { signal, onProgress }: ToolCallOptions,
+  { signal, scope, onProgress: progress = nobodyHears }: ToolCallOptions,
   run: (facts: CallFacts) => Promise<T>,
 ): Promise<T> {
-  const progress = onProgress ?? (() => undefined);
+  const call = (own: CancelScope): Promise<T> => abortable(own, run, progress);
   try {
-    // However a tool rejects once its signal has aborted, it is the consequence of that.
-    const call = (): Promise<T> => abortable((aborts) => run({ signal: aborts, progress }));
-    return await nursery.run(call, { timeoutMs, signal }, name);
+    return await (scope ? failAfter(timeoutMs, call) : nursery.run(call, { timeoutMs, signal }, name));
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
     const message = `${name} was not done within ${timeoutMs} ms; what it began may still happen`;
     throw new DeadlineError(message, { cause: error });
+  }
+}
+
+/** However a tool rejects once its call is cancelled, it is the consequence of that. */
+async function abortable<T>(
+  scope: CancelScope,
+  run: (facts: CallFacts) => Promise<T>,
+  progress: ProgressListener,
+): Promise<T> {
+  scope.throwIfCancelled();
+  try {
+    return await run({
+      progress,
+      // Made when asked for: most calls end without anybody having looked at their signal.
+      get signal() {
+        return scope.signal;
+      },
+    });
+  } catch (error) {
+    if (!scope.cancelled || isCancelled(error)) throw error;
+    throw new Cancelled("cancelled during a tool call", { cause: error });
   }
 }
 

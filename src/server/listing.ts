@@ -76,8 +76,10 @@ function listed({ name, description, annotations, input, output }: Tool): Listed
     name,
     title: annotations.title,
     description,
-    inputSchema: plain(z.toJSONSchema(input, { io: "input", override: withoutNoise })),
-    outputSchema: withFailure(plain(z.toJSONSchema(output, { io: "output", override: withoutNoise }))),
+    inputSchema: plain(z.toJSONSchema(input, { io: "input", override: shorter })),
+    outputSchema: describedOnce(
+      withFailure(plain(z.toJSONSchema(output, { io: "output", override: shorterOutput }))),
+    ),
     annotations,
   });
 }
@@ -88,12 +90,12 @@ function plain(json: JsonObject): JsonObject {
   return schema;
 }
 
-/** What every failed call answers besides `ok: false`. */
+/** What every failed call answers besides `ok: false`. Its names speak for themselves: this is listed with each tool. */
 const FAILURE: JsonObject = {
-  ok: { type: "boolean", description: "Whether the call did what it was asked to do" },
-  error: { type: "string", description: "What went wrong" },
-  error_code: { type: "string", description: "Stable code of what went wrong, E_…" },
-  retryable: { type: "boolean", description: "Whether the same call may succeed later" },
+  ok: { type: "boolean" },
+  error: { type: "string" },
+  error_code: { type: "string", description: "Stable, E_…" },
+  retryable: { type: "boolean" },
   hint: { type: "string", description: "What to do about it" },
 };
 
@@ -104,10 +106,51 @@ function withFailure(success: JsonObject): JsonObject {
   return { ...schema, properties: { ...properties, ...FAILURE }, required: ["ok"] };
 }
 
-/** Takes out what zod writes although it says nothing: the range of safe integers, and that keys are text. */
-function withoutNoise({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
-  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-  if (isJsonObject(jsonSchema.propertyNames) && jsonSchema.propertyNames["type"] === "string")
-    delete jsonSchema.propertyNames;
+/**
+ * Says the same with less: every host reads the whole list, and many give all of it to a model.
+ *
+ * Takes out what zod writes although it says nothing: the range of safe integers, that keys are text and that values
+ * are anything. A choice between bare types becomes a list of types.
+ */
+function shorter({ jsonSchema: schema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  if (isJsonObject(schema.propertyNames) && schema.propertyNames["type"] === "string")
+    delete schema.propertyNames;
+  const { additionalProperties: rest, anyOf } = schema;
+  if (isJsonObject(rest) && Object.keys(rest).length === 0) delete schema.additionalProperties;
+  const types = schema.type === undefined && anyOf ? anyOf.map(bareTypes) : [];
+  if (types.length === 0 || types.includes(undefined)) return;
+  delete schema.anyOf;
+  Object.assign(schema, { type: [...new Set(types.flatMap((some) => some ?? []))] });
+}
+
+/** {@link shorter}, and open: answers may get further members, which a host must not take for a fault. */
+function shorterOutput(context: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  shorter(context);
+  const { jsonSchema: schema } = context;
+  if (schema.additionalProperties === false) delete schema.additionalProperties;
+}
+
+/** Cuts object schemas that are described in another tool (`describedIn`) down to their members' types. */
+function describedOnce(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(describedOnce);
+  if (!isJsonObject(json)) return json;
+  const { describedIn, properties } = json;
+  if (typeof describedIn !== "string" || !isJsonObject(properties))
+    return Object.fromEntries(Object.entries(json).map(([name, part]) => [name, describedOnce(part)]));
+  const members = Object.entries(properties).map(([name, member]) => {
+    const type = isJsonObject(member) ? member["type"] : undefined;
+    return [name, type === undefined ? {} : { type }];
+  });
+  const description = `Members as in ${describedIn}`;
+  return { type: "object", description, properties: Object.fromEntries(members) };
+}
+
+/** The types that a schema allows if it says nothing else; undefined if it says more. */
+function bareTypes(schema: z.core.JSONSchema._JSONSchema): readonly string[] | undefined {
+  if (typeof schema !== "object" || Object.keys(schema).join() !== "type") return undefined;
+  const types: unknown = schema.type;
+  if (typeof types === "string") return [types];
+  return Array.isArray(types) ? types.filter((type) => typeof type === "string") : undefined;
 }

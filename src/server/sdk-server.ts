@@ -61,7 +61,7 @@ async function answer(
   const reports = progressReports(mcpReq, logger);
   try {
     const call = { caller, signal: mcpReq.signal, onProgress: reports?.listener };
-    return await dispatch(params.name, params.arguments ?? {}, call);
+    return await dispatch.call(params.name, params.arguments ?? {}, call);
   } catch (error) {
     if (error instanceof ToolNotFoundError)
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, error.message);

@@ -1,13 +1,21 @@
 /** The MCP server of a node: one registry and one dispatch behind every connection and every caller in this process. */
-import type { CallToolResult, ListToolsResult, Server, Transport } from "@modelcontextprotocol/server";
+import {
+  type CallToolResult,
+  type ListToolsResult,
+  type Server,
+  SERVER_INFO_META_KEY,
+  type Transport,
+} from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Caller } from "../authority/caller.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { CancelScope } from "../nursery/index.ts";
 import { Attachment } from "./attachment.ts";
 import { createDispatch, type DispatchOptions, type ToolCallOptions } from "./dispatch.ts";
 import { createListing } from "./listing.ts";
+import { asResultText } from "./result.ts";
 import { sdkServer, type SdkServerOptions } from "./sdk-server.ts";
 
 /** What {@link createMcpServer} needs. */
@@ -17,6 +25,13 @@ export interface McpServerOptions extends DispatchOptions {
   /** What a model should know before it uses the tools. */
   readonly instructions?: string | undefined;
 }
+
+/**
+ * Calls a tool inside `scope`, in which its caller runs, and answers JSON text. Resolves also when the call failed.
+ *
+ * @throws the cancellation if `scope` itself was cancelled
+ */
+export type PlainTool = (args: JsonObject, scope: CancelScope) => Promise<string>;
 
 /** An MCP server with any number of connections. */
 export interface McpServer {
@@ -39,6 +54,11 @@ export interface McpServer {
    * @throws ToolNotFoundError if there is no such tool, ShuttingDownError after `close`, and what aborted `signal`
    */
   callTool(name: string, args: JsonObject, options: ToolCallOptions): Promise<CallToolResult>;
+  /**
+   * A tool of this node for callers that speak the stateless era without the SDK: it answers the JSON text of what
+   * the SDK's server would send as the result of a plain call. Undefined if there is no such tool, or after `close`.
+   */
+  plainTool(name: string, caller: Caller): PlainTool | undefined;
   /** Ends every connection; their running calls are cancelled. Idempotent. */
   close(): Promise<void>;
 }
@@ -53,6 +73,8 @@ export function createMcpServer(options: McpServerOptions): McpServer {
     listing.refresh();
     connections.toolsChanged();
   });
+  const { name: serverName, version } = options;
+  const resultMeta = JSON.stringify({ [SERVER_INFO_META_KEY]: { name: serverName, version } });
   let closing: Promise<void> | undefined;
 
   return {
@@ -63,7 +85,11 @@ export function createMcpServer(options: McpServerOptions): McpServer {
     inputSchemaOf: (name) => listing.inputSchemaOf(name),
     async callTool(name, args, call) {
       if (closing) throw new ShuttingDownError("the MCP server of this node is closed");
-      return dispatch(name, args, call);
+      return dispatch.call(name, args, call);
+    },
+    plainTool(name, caller) {
+      const own = closing ? undefined : dispatch.own(name);
+      return own && (async (args, scope) => asResultText(await own(args, { caller, scope }), resultMeta));
     },
     close() {
       unsubscribe?.();

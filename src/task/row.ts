@@ -101,14 +101,18 @@ const rowShape = z.object({
     .describe("True if payload and result were left out to keep the list small"),
 });
 
-/** Accepts a {@link TaskRow}. */
+/** Accepts a {@link TaskRow}, and describes it. */
 export const taskRowSchema: z.ZodType<TaskRow> = rowShape;
 
+const SEE_GET_TASK = { describedIn: "p2p_taskqueue_get_task" };
+
+/** {@link taskRowSchema} for all tools but the one that describes it: a list of tools says it once. */
+export const sameRowSchema: z.ZodType<TaskRow> = rowShape.meta(SEE_GET_TASK);
+
 /** Accepts a {@link ClaimedRow}. */
-export const claimedRowSchema: z.ZodType<ClaimedRow> = rowShape.extend({
-  lease_token: z.int().describe("Pass it to complete, renew and release"),
-  lease_until: z.number().describe("Until when the lease holds, in seconds since 1970, by the queue's clock"),
-});
+export const claimedRowSchema: z.ZodType<ClaimedRow> = rowShape
+  .extend({ lease_token: z.int(), lease_until: z.number() })
+  .meta(SEE_GET_TASK);
 
 const seconds = (ms: number): number => ms / 1000;
 const secondsOrNull = (ms: number | undefined): number | null => (ms === undefined ? null : ms / 1000);

@@ -11,6 +11,7 @@ import { sendJson } from "./http/answer.ts";
 import { HttpChannel } from "./http/channel.ts";
 import { createEndpoint, type Endpoint } from "./http/endpoint.ts";
 import type { SchemaLookup } from "./http/headers.ts";
+import type { PlainToolLookup } from "./http/plain-call.ts";
 import { DEFAULT_MAX_SESSIONS, Sessions } from "./http/sessions.ts";
 
 export { KEEP_ALIVE_MS } from "./http/channel.ts";
@@ -42,6 +43,8 @@ export interface HttpOptions {
   attachLegacy(transport: Transport): Promise<void>;
   /** Looks up the input schema of a tool, for arguments that travel in headers too. Default: no tool has any. */
   readonly inputSchemaOf?: SchemaLookup | undefined;
+  /** Tools whose plain calls are answered past `attachModern`'s server, which costs most of a call. Default: none. */
+  readonly plainTool?: PlainToolLookup | undefined;
   /** Default {@link DEFAULT_MAX_SESSIONS}. */
   readonly maxSessions?: number | undefined;
 }
@@ -83,6 +86,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     channel,
     sessions,
     inputSchemaOf: options.inputSchemaOf ?? (() => undefined),
+    plainTool: options.plainTool ?? (() => undefined),
     onStream: (response) => open.delete(response),
   });
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, handler(endpoint, open, options));
@@ -112,7 +116,7 @@ function handler(endpoint: Endpoint, open: OpenResponses, { nursery, logger }: H
   return (request, response) => {
     open.add(response);
     nursery
-      .run(() => endpoint(request, response), {}, "http request")
+      .run((scope) => endpoint(request, response, scope), {}, "http request")
       .catch((error: unknown) => {
         logger.error({ err: error, method: request.method }, "an HTTP request could not be answered");
         sendJson(response, 500, { error: "internal error" });

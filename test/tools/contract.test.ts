@@ -6,10 +6,13 @@ import { AjvJsonSchemaValidator } from "@modelcontextprotocol/server/validators/
 import type { JsonSchemaType } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { OWNER } from "../../src/authority/caller.ts";
-import { isJsonObject, type JsonObject } from "../../src/content/json.ts";
+import { isJsonObject, jsonBytes, type JsonObject } from "../../src/content/json.ts";
 import { priorityOf } from "../../src/task/payload-settings.ts";
 import { allTools } from "../../src/tools/index.ts";
 import { openSmallNode, type SmallNode, STRANGER } from "../server/support.ts";
+
+/** Models get the whole list with every conversation: about 10,000 tokens. */
+const MAX_LIST_BYTES = 38_000;
 
 /** The 14 tools of contract.md 1.2 with their arguments, and ours with theirs. `*` marks what is required. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
@@ -109,6 +112,11 @@ describe("tool contract", () => {
         assert.ok(isJsonObject(schema) && typeof schema["description"] === "string", `${name}.${argument}`);
       }
     }
+  });
+
+  it("keeps the list of tools short enough to be given to a model", () => {
+    const bytes = jsonBytes(node.server.listTools(OWNER));
+    assert.ok(bytes < MAX_LIST_BYTES, `${bytes} bytes`);
   });
 
   it("publishes valid schemas that accept what the tools accept and answer", async () => {

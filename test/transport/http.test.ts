@@ -1,5 +1,6 @@
 /** The HTTP endpoint with real sockets: raw requests, and the official clients of both generations in every mode. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
@@ -49,6 +50,7 @@ function optionsFor(small: SmallNode): HttpOptions {
     attachModern: (transport) => small.server.serveModern(transport, OWNER),
     attachLegacy: (transport) => small.server.serveLegacySession(transport, OWNER),
     inputSchemaOf: (name) => small.server.inputSchemaOf(name),
+    plainTool: (name) => small.server.plainTool(name, OWNER),
   };
 }
 
@@ -123,6 +125,17 @@ describe("HTTP guards", () => {
       for (let sentBytes = 0; sentBytes <= MAX_HTTP_BODY_BYTES; sentBytes += chunk.length) sent.write(chunk);
     });
     assert.equal(status, 413);
+  });
+
+  it("goes on after a client that broke off in the middle of its body", async () => {
+    const headers = { ...JSON_HEADERS, "content-length": "100" };
+    const sent = httpRequest(http.url, { method: "POST", headers });
+    const broken = once(sent, "error");
+    sent.write(`{"jsonrpc"`);
+    await raw({ method: "GET", path: "/health" });
+    sent.destroy(new Error("gone"));
+    await broken;
+    assert.equal((await raw(modern("tools/list"))).status, 200);
   });
 
   it("binds only to loopback", async () => {

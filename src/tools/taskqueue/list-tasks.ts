@@ -4,7 +4,7 @@ import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, type TaskQueue } from "../../task/q
 import { TASK_STATES, type TaskState, type TaskSummary } from "../../task/task.ts";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool, type ToolContext } from "../tool.ts";
-import { bareRow, taskRow, type TaskRow, taskRowSchema } from "../../task/row.ts";
+import { bareRow, sameRowSchema, taskRow, type TaskRow } from "../../task/row.ts";
 import { deadlineOf, targetFields, targetOf, timeoutField } from "./target.ts";
 
 /** How many whole tasks are read at once: enough to hide a round trip. */
@@ -41,7 +41,7 @@ export const listTasks: Tool = defineTool({
   }),
   output: z.object({
     ok: z.literal(true),
-    tasks: z.array(taskRowSchema),
+    tasks: z.array(sameRowSchema),
     next_cursor: z.string().nullable().describe("Null on the last page"),
   }),
   annotations: reads("List tasks"),

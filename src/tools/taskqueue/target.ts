@@ -20,16 +20,14 @@ const text = (description: string): TextField => z.string().trim().default("").d
 
 /** Target arguments of the tools in which `peer_id` means something else. */
 export const remoteFields: { readonly remote_multiaddr: TextField; readonly remote_peer_id: TextField } = {
-  remote_multiaddr: text(
-    "Multiaddr of the node to ask, e.g. /ip4/10.0.0.5/tcp/9710/p2p/12D3Koo…; empty: this node, or the peer named",
-  ),
-  remote_peer_id: text("Peer id of the node to ask; empty: this node, or the address given"),
+  remote_multiaddr: text("Node to ask, as …/p2p/<peer id>; empty: this one"),
+  remote_peer_id: text("Node to ask; empty: this one"),
 };
 
 /** Target arguments of all other tools: both spellings of the peer hint. */
 export const targetFields: typeof remoteFields & { readonly peer_id: TextField } = {
   ...remoteFields,
-  peer_id: text("Another name of remote_peer_id"),
+  peer_id: text("Same as remote_peer_id"),
 };
 
 /**
@@ -38,12 +36,7 @@ export const targetFields: typeof remoteFields & { readonly peer_id: TextField }
  * @param defaultS - how long the call may take if the caller names nothing
  */
 export function timeoutField(defaultS: number = DEFAULT_RPC_TIMEOUT_MS / 1000): z.ZodDefault<z.ZodNumber> {
-  return z
-    .number()
-    .min(0)
-    .max(MAX_TIMEOUT_S)
-    .default(defaultS)
-    .describe("How long the call may take, in seconds");
+  return z.number().min(0).max(MAX_TIMEOUT_S).default(defaultS).describe("Limit of this call, in seconds");
 }
 
 /** Whether the arguments mean another node, or might. */

@@ -3,7 +3,7 @@ import { hasCode } from "../../errors.ts";
 import { DEFAULT_WAIT_MS, type TaskQueue, type WaitOutcome } from "../../task/queue.ts";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool, type ToolContext } from "../tool.ts";
-import { taskRow, taskRowSchema } from "../../task/row.ts";
+import { sameRowSchema, taskRow } from "../../task/row.ts";
 import { deadlineOf, targetFields, targetOf, timeoutField, waitWithin } from "./target.ts";
 
 /** How often a caller that asked for progress hears that the wait goes on; hosts give up on a silent call after 60 s. */
@@ -21,7 +21,7 @@ export const waitTask: Tool = defineTool({
   }),
   output: z.object({
     ok: z.literal(true),
-    task: taskRowSchema.nullable(),
+    task: sameRowSchema.nullable(),
     timed_out: z.boolean().describe("True if the task had not ended when the time was up"),
   }),
   annotations: reads("Wait for a task"),

@@ -8,9 +8,18 @@ export function sendJson(
   body: unknown,
   headers: OutgoingHttpHeaders = {},
 ): void {
+  sendJsonText(response, status, JSON.stringify(body), headers);
+}
+
+/** {@link sendJson} of what is JSON text already. */
+export function sendJsonText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
   if (response.headersSent || response.destroyed) return;
   // Text, not bytes: node:http then sends head and body in one piece.
-  const text = JSON.stringify(body);
   const length = Buffer.byteLength(text);
   response.writeHead(status, {
     "content-type": "application/json",

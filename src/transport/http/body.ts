@@ -27,19 +27,33 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const refuse = (): void => {
-      // What still comes is read and dropped, so that the client gets to see the answer.
-      request.off("data", take).resume();
-      reject(new MessageTooLargeError(`the body is larger than ${MAX_HTTP_BODY_BYTES} bytes`));
-    };
     const take = (chunk: Buffer): void => {
       bytes += chunk.length;
       chunks.push(chunk);
       if (bytes > MAX_HTTP_BODY_BYTES) refuse();
     };
-    request.on("end", () => resolve(Buffer.concat(chunks, bytes)));
-    request.on("error", (cause) => reject(new ConnectionLostError("the request broke off", { cause })));
-    request.on("close", () => reject(new ConnectionLostError("the client went away")));
+    const whole = (): void => {
+      stop();
+      const [first] = chunks;
+      resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks, bytes));
+    };
+    const lost = (cause?: Error): void => {
+      stop();
+      reject(new ConnectionLostError("the client went away", { cause }));
+    };
+    // Every request is closed in the end, and an error that nobody wants costs a tenth of a call.
+    const stop = (): void => {
+      request.off("data", take).off("end", whole).off("close", lost);
+    };
+    const refuse = (): void => {
+      // What still comes is read and dropped, so that the client gets to see the answer.
+      stop();
+      request.resume();
+      reject(new MessageTooLargeError(`the body is larger than ${MAX_HTTP_BODY_BYTES} bytes`));
+    };
+    // Stays: a request may break off after its end too, and an error without a listener ends the process.
+    request.on("error", lost);
+    request.on("end", whole).on("close", lost);
     if (Number(request.headers["content-length"] ?? 0) > MAX_HTTP_BODY_BYTES) refuse();
     else request.on("data", take);
   });

@@ -10,16 +10,20 @@ import type { ServerResponse } from "node:http";
 import {
   type JSONRPCMessage,
   type JSONRPCRequest,
+  type RequestId,
   SUBSCRIPTION_ID_META_KEY,
   type Transport,
   type TransportSendOptions,
 } from "@modelcontextprotocol/server";
 import type { Clock } from "../../clock.ts";
 import { isJsonObject } from "../../content/json.ts";
+import type { CancelScope } from "../../nursery/index.ts";
 import { Exchange } from "./exchange.ts";
 
 /** A request that has not been answered for so long gets a sign of life this often; common proxies cut at 60 s. */
 export const KEEP_ALIVE_MS = 15_000;
+
+const CLIENT_GONE = "the client closed the connection";
 
 /** The transport of the stateless era. */
 export class HttpChannel implements Transport {
@@ -42,28 +46,39 @@ export class HttpChannel implements Transport {
 
   /** Takes a request whose headers and envelope were checked; the answer goes to `response`. */
   submit(request: JSONRPCRequest, response: ServerResponse): void {
-    const exchange = new Exchange(request, response, this.#clock.now());
-    if (this.#closed) {
-      exchange.abandon();
-      return;
-    }
-    const id = ++this.#lastId;
-    this.#exchanges.set(id, exchange);
-    this.#keepAlive();
-    response.once("close", () => {
-      if (!this.#exchanges.delete(id)) return;
-      const params = { requestId: id, reason: "the client closed the connection" };
+    const id = this.#open(request.id, response, () => {
+      const params = { requestId: id, reason: CLIENT_GONE };
       this.onmessage?.({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     });
-    this.onmessage?.({ ...request, id });
+    if (id !== undefined) this.onmessage?.({ ...request, id });
+  }
+
+  /**
+   * Answers a request past the server behind the channel: with what `call` resolves with, the JSON text of a result.
+   *
+   * @param scope - what the caller runs in; cancelled when the client goes away or the channel closes
+   */
+  async answer(
+    requestId: RequestId,
+    response: ServerResponse,
+    scope: CancelScope,
+    call: () => Promise<string>,
+  ): Promise<void> {
+    const id = this.#open(requestId, response, () => scope.cancel(CLIENT_GONE));
+    if (id === undefined) return;
+    try {
+      const result = await call();
+      this.#take(id)?.answerText(result);
+    } catch (error) {
+      // Whoever went away hears no answer; any other failure is a defect.
+      if (!scope.cancelCalled) throw error;
+    }
   }
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (!("method" in message)) {
-      const exchange = typeof message.id === "number" ? this.#exchanges.get(message.id) : undefined;
-      if (!exchange || typeof message.id !== "number") return;
-      this.#exchanges.delete(message.id);
-      exchange.answer(withSubscription(message, exchange));
+      const exchange = typeof message.id === "number" ? this.#take(message.id) : undefined;
+      exchange?.answer(withSubscription(message, exchange));
       return;
     }
     const id = subscriptionOf(message) ?? options?.relatedRequestId;
@@ -77,8 +92,32 @@ export class HttpChannel implements Transport {
     this.#stopKeepAlive?.();
     const exchanges = [...this.#exchanges.values()];
     this.#exchanges.clear();
-    for (const exchange of exchanges) exchange.abandon();
+    for (const exchange of exchanges) {
+      exchange.abandon();
+      exchange.onLost();
+    }
     this.onclose?.();
+  }
+
+  /** @returns our id of a new exchange; undefined if the channel is closed, which the client was told */
+  #open(requestId: RequestId, response: ServerResponse, onLost: () => void): number | undefined {
+    const exchange = new Exchange(requestId, response, this.#clock.now(), onLost);
+    if (this.#closed) {
+      exchange.abandon();
+      return undefined;
+    }
+    const id = ++this.#lastId;
+    this.#exchanges.set(id, exchange);
+    this.#keepAlive();
+    response.once("close", () => this.#take(id)?.onLost());
+    return id;
+  }
+
+  /** Ends the exchange of our id here, if it has not ended. */
+  #take(id: number): Exchange | undefined {
+    const exchange = this.#exchanges.get(id);
+    this.#exchanges.delete(id);
+    return exchange;
   }
 
   /** One timer for all exchanges, set only while there are any. */

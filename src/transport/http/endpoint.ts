@@ -9,6 +9,7 @@ import {
   localhostAllowedOrigins,
 } from "@modelcontextprotocol/server";
 import { BusyError, ConnectionLostError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
+import type { CancelScope } from "../../nursery/index.ts";
 import {
   HTTP_ERROR_CODE,
   HEADER_MISMATCH_CODE,
@@ -21,6 +22,7 @@ import {
 import { readJson } from "./body.ts";
 import type { HttpChannel } from "./channel.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
+import { plainCallIn, PlainCalls, type PlainToolLookup } from "./plain-call.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** The revisions of the stateless era that are served. */
@@ -37,12 +39,24 @@ export interface EndpointOptions {
   readonly channel: HttpChannel;
   readonly sessions: Sessions;
   readonly inputSchemaOf: SchemaLookup;
+  readonly plainTool: PlainToolLookup;
   /** Told of a response that may stay open as long as its client likes. */
   readonly onStream: (response: ServerResponse) => void;
 }
 
-/** Answers one request. Rejects only on a defect. */
-export type Endpoint = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+/** Answers one request, in whose scope it runs. Rejects only on a defect. */
+export type Endpoint = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  scope: CancelScope,
+) => Promise<void>;
+
+/** What answers one request of MCP. */
+interface Desk extends EndpointOptions {
+  readonly plainCalls: PlainCalls;
+  /** What the request runs in. */
+  readonly scope: CancelScope;
+}
 
 /** Makes the handler of all requests of a server. */
 export function createEndpoint(options: EndpointOptions): Endpoint {
@@ -51,12 +65,19 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const bound = options.host.includes(":") ? `[${options.host}]` : options.host;
   const hostAllowed = hostHeaderValidation([...localhostAllowedHostnames(), bound]);
   const originAllowed = originValidation([...localhostAllowedOrigins(), bound]);
+  const plainCalls = new PlainCalls(options.plainTool, options.inputSchemaOf);
+  // Parsing it as a URL costs more than all other checks together, and clients say the same each time.
+  let lastAllowed: string | undefined;
 
-  return async (request, response) => {
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
-    const path = (request.url ?? "/").split("?", 1)[0];
-    if (path === "/health") answerHealth(request, response);
-    else if (path === options.path) await answerMcp(options, request, response);
+  return async (request, response, scope) => {
+    const { host, origin } = request.headers;
+    if ((host === undefined || host !== lastAllowed) && !hostAllowed(request, response)) return;
+    lastAllowed = host;
+    if (origin !== undefined && !originAllowed(request, response)) return;
+    const url = request.url ?? "/";
+    const path = url.includes("?") ? url.slice(0, url.indexOf("?")) : url;
+    if (path === options.path) await answerMcp({ ...options, plainCalls, scope }, request, response);
+    else if (path === "/health") answerHealth(request, response);
     else sendJson(response, 404, { error: `nothing at ${path}`, hint: `MCP is at ${options.path}` });
   };
 }
@@ -66,11 +87,7 @@ function answerHealth({ method }: IncomingMessage, response: ServerResponse): vo
   else sendJson(response, 405, { error: "only GET" }, { allow: "GET, HEAD" });
 }
 
-async function answerMcp(
-  options: EndpointOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answerMcp(options: Desk, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method === "GET") options.onStream(response);
   if (request.method === "GET" || request.method === "DELETE") {
     await answerSession(options, request, response, undefined);
@@ -83,11 +100,7 @@ async function answerMcp(
   }
 }
 
-async function answerPost(
-  options: EndpointOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answerPost(options: Desk, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const body = await readJson(request);
     await route(options, request, response, body);
@@ -107,12 +120,19 @@ async function answerPost(
 }
 
 async function route(
-  options: EndpointOptions,
+  options: Desk,
   request: IncomingMessage,
   response: ServerResponse,
   body: unknown,
 ): Promise<void> {
   const { headers } = request;
+  const { plainCalls, channel, scope } = options;
+  const plain = plainCallIn(headers, body);
+  const tool = plain && plainCalls.toolFor(plain);
+  if (plain && tool) {
+    await channel.answer(plain.id, response, scope, () => tool(plain.args, scope));
+    return;
+  }
   const outcome = classifyInboundRequest({ httpMethod: "POST", body, ...standardHeaders(headers) });
   if (outcome.kind === "reject") {
     const { code, message, data } = outcome;
@@ -145,8 +165,9 @@ async function route(
     sendRpcError(response, 400, { code: HEADER_MISMATCH_CODE, message: fault }, outcome.message.id);
     return;
   }
+  if (plain) plainCalls.accepted(plain);
   if (outcome.message.method === "subscriptions/listen") options.onStream(response);
-  options.channel.submit(outcome.message, response);
+  channel.submit(outcome.message, response);
 }
 
 /** Requests of the initialize era, and whatever names a session. */

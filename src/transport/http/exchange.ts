@@ -1,17 +1,13 @@
 /** One HTTP request of the stateless era and the answer that belongs to it. */
 import type { ServerResponse } from "node:http";
-import type {
-  JSONRPCErrorResponse,
-  JSONRPCMessage,
-  JSONRPCRequest,
-  RequestId,
-} from "@modelcontextprotocol/server";
+import type { JSONRPCErrorResponse, JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
 import { drained } from "../drained.ts";
 import {
   HEADER_MISMATCH_CODE,
   HTTP_ERROR_CODE,
   METHOD_NOT_FOUND_CODE,
   sendJson,
+  sendJsonText,
   sendRpcError,
   UNSUPPORTED_VERSION_CODE,
 } from "./answer.ts";
@@ -40,12 +36,15 @@ export class Exchange {
   readonly id: RequestId;
   /** When it began, by the clock of its channel. */
   readonly startedMs: number;
+  /** To be called if it ends without an answer, because the client or the server went away. */
+  readonly onLost: () => void;
   readonly #response: ServerResponse;
   readonly #takesEvents: boolean;
   #streaming = false;
 
-  constructor(request: JSONRPCRequest, response: ServerResponse, startedMs: number) {
-    this.id = request.id;
+  constructor(id: RequestId, response: ServerResponse, startedMs: number, onLost: () => void) {
+    this.id = id;
+    this.onLost = onLost;
     this.startedMs = startedMs;
     this.#response = response;
     this.#takesEvents = (response.req.headers.accept ?? "").includes("text/event-stream");
@@ -70,6 +69,13 @@ export class Exchange {
     const whole = { ...message, id: this.id };
     if (this.#streaming) this.#response.end(`event: message\ndata: ${JSON.stringify(whole)}\n\n`);
     else sendJson(this.#response, "error" in message ? statusOf(message) : 200, whole);
+  }
+
+  /** Ends the exchange with a result that is JSON text already. */
+  answerText(result: string): void {
+    const whole = `{"result":${result},"jsonrpc":"2.0","id":${JSON.stringify(this.id)}}`;
+    if (this.#streaming) this.#response.end(`event: message\ndata: ${whole}\n\n`);
+    else sendJsonText(this.#response, 200, whole);
   }
 
   /** Ends the exchange without one, because the server goes away. */

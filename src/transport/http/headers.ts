@@ -39,6 +39,17 @@ export function headerFault(
   return paramFault(headers, params["arguments"], schemaOf(name));
 }
 
+/** Whether a schema asks for headers of its own for any argument. */
+export function asksForHeaders(schema: JsonObject): boolean {
+  const properties = schema["properties"];
+  if (!isJsonObject(properties)) return false;
+  return Object.values(properties).some(
+    (definition) =>
+      isJsonObject(definition) &&
+      (typeof definition["x-mcp-header"] === "string" || asksForHeaders(definition)),
+  );
+}
+
 /** Checks the arguments whose schema asks for a header of their own (`x-mcp-header`). */
 function paramFault(headers: IncomingHttpHeaders, args: unknown, schema: unknown): string | undefined {
   const properties = isJsonObject(schema) ? schema["properties"] : undefined;
