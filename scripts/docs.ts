@@ -2,9 +2,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { commands } from "../src/cli/commands/index.ts";
-import { commandPage, configurationPage } from "../src/cli/reference.ts";
+import { commandPage, configurationPage, oldVariablesPage } from "../src/cli/reference.ts";
 
 const folder = fileURLToPath(new URL("../docs/reference/", import.meta.url));
 await mkdir(folder, { recursive: true });
 await writeFile(`${folder}cli.md`, commandPage(commands));
 await writeFile(`${folder}configuration.md`, configurationPage());
+await writeFile(`${folder}old-variables.md`, oldVariablesPage());

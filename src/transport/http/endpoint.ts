@@ -20,6 +20,7 @@ import {
 } from "./answer.ts";
 import { readJson } from "./body.ts";
 import type { HttpChannel } from "./channel.ts";
+import { createCors } from "./cors.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -34,6 +35,8 @@ export interface EndpointOptions {
   readonly path: string;
   /** The host that the server is bound to, which the Host header may name too. */
   readonly host: string;
+  /** Origins of web pages that may use the endpoint besides loopback's. */
+  readonly corsOrigins: readonly string[];
   readonly channel: HttpChannel;
   readonly sessions: Sessions;
   readonly inputSchemaOf: SchemaLookup;
@@ -51,9 +54,13 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const bound = options.host.includes(":") ? `[${options.host}]` : options.host;
   const hostAllowed = hostHeaderValidation([...localhostAllowedHostnames(), bound]);
   const originAllowed = originValidation([...localhostAllowedOrigins(), bound]);
+  const cors = createCors(options.corsOrigins);
 
   return async (request, response) => {
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
+    if (!hostAllowed(request, response)) return;
+    const listed = cors.admit(request, response);
+    if (!listed && !originAllowed(request, response)) return;
+    if (listed && cors.answerPreflight(request, response)) return;
     const path = (request.url ?? "/").split("?", 1)[0];
     if (path === "/health") answerHealth(request, response);
     else if (path === options.path) await answerMcp(options, request, response);

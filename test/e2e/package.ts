@@ -14,7 +14,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const ROOT = resolve(import.meta.dirname, "..");
+const ROOT = resolve(import.meta.dirname, "../..");
 /** What an installation may take at most; it is about 3 MB. */
 const MAX_INSTALLED_BYTES = 6 * 1024 * 1024;
 /** Tells on standard error which files are loaded. */

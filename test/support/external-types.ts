@@ -1,7 +1,7 @@
 /** Holds scripts/build/external.ts to the packages that it stands for: `tsc` fails here when they part. */
 import type * as sdk from "@modelcontextprotocol/client";
 import type * as z from "zod";
-import type * as external from "../scripts/build/external.ts";
+import type * as external from "../../scripts/build/external.ts";
 
 /** Fails to compile unless `From` can be used where `To` is wanted. */
 export type Fits<From extends To, To> = From;
