@@ -24,6 +24,9 @@ function load(env: Env, flags: Record<string, unknown> = {}): ReturnType<typeof 
 
 const config = (env: Env): NodeConfig => load(env).config;
 
+const listen = (host: string): readonly string[] =>
+  config({ IPFS_ACCELERATE_PY_TASK_P2P_LISTEN_HOST: host }).listen;
+
 const envSchema = z.record(z.string(), z.string());
 const vectors = <T>(name: string, schema: z.ZodType<T>): T =>
   schema.parse(JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8")));
@@ -110,8 +113,6 @@ describe("the variables of the queue service", () => {
     });
 
   it("join host and port to one multiaddr", () => {
-    const listen = (host: string): readonly string[] =>
-      config({ IPFS_ACCELERATE_PY_TASK_P2P_LISTEN_HOST: host }).listen;
     assert.deepEqual(listen("0.0.0.0"), ["/ip4/0.0.0.0/tcp/9710"]);
     assert.deepEqual(listen("::"), ["/ip6/::/tcp/9710"]);
     assert.deepEqual(listen("queue.example"), ["/dns4/queue.example/tcp/9710"]);
