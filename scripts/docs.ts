@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { commands } from "../src/cli/commands/index.ts";
-import { commandPage, configurationPage } from "../src/cli/reference.ts";
+import { commandPage, configurationPage, oldVariablesPage } from "../src/cli/reference.ts";
 import { toolsPage } from "./tools-page.ts";
 
 const folder = fileURLToPath(new URL("../docs/reference/", import.meta.url));
@@ -10,3 +10,4 @@ await mkdir(folder, { recursive: true });
 await writeFile(`${folder}cli.md`, commandPage(commands));
 await writeFile(`${folder}configuration.md`, configurationPage());
 await writeFile(`${folder}tools.md`, toolsPage());
+await writeFile(`${folder}old-variables.md`, oldVariablesPage());

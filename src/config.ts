@@ -1,9 +1,11 @@
 /**
- * The configuration of a node: flags over environment over file over defaults, each value checked and its origin kept.
+ * The configuration of a node: flags over environment over the Python system's variables over file over defaults, each
+ * value checked and its origin kept.
  *
  * What can be set is data, in config/settings.ts. Nothing outside this room reads the environment.
  */
 import { readFileSync } from "node:fs";
+import { aliasValue } from "./config/aliases.ts";
 import {
   childEnvironment,
   type Environment,
@@ -19,7 +21,9 @@ import { ConfigError } from "./errors.ts";
 
 export type { Environment, Kind, MountConfig, NodeConfig, Setting, SettingName, StoreName };
 export { childEnvironment, fallbackText, SETTING_NAMES, SETTINGS, wantsColor };
+export { ALIAS_RULES, PREFIXES } from "./config/aliases.ts";
 export { durationText, parseDuration } from "./config/kind.ts";
+export { UNUSED_VARIABLES } from "./config/old-variables.ts";
 
 /** Where a value may come from besides the file and the defaults. */
 export interface LoadOptions {
@@ -74,10 +78,11 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const env = options.env ?? processEnvironment();
   const sources = openSources(options.flags ?? {}, env, options.cwd ?? process.cwd());
   const origins = new Map<string, string>();
+  const replaced = new Map<string, string[]>();
   let dataDir = "";
   const value = <K extends SettingName>(name: K): NodeConfig[K] => {
     const setting: Setting<NodeConfig[K]> = SETTINGS[name];
-    const found = find(sources, name, setting);
+    const found = find(sources, name, setting, () => fromAlias(sources, name, setting, replaced));
     origins.set(name, found?.origin ?? "default");
     return found ? found.value : setting.fallback({ env, dataDir });
   };
@@ -90,7 +95,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     node: target?.value,
     file: sources.file?.path,
     origins,
-    warnings: [...strangeVariables(env, knownVariables()), ...oddities(config)],
+    warnings: [...strangeVariables(env, knownVariables()), ...aliasNotice(replaced), ...oddities(config)],
   };
 }
 
@@ -121,8 +126,17 @@ function openSources(flags: Readonly<Record<string, unknown>>, env: Environment,
   return { flags, env, cwd, file: readConfigFile(named, env, keys) };
 }
 
-/** The value of highest precedence; undefined if there is only the default. */
-function find<T>(sources: Sources, name: string, setting: Setting<T>): Found<T> | undefined {
+/**
+ * The value of highest precedence; undefined if there is only the default.
+ *
+ * @param old - looks among the variables of the Python system
+ */
+function find<T>(
+  sources: Sources,
+  name: string,
+  setting: Setting<T>,
+  old: () => Found<T> | undefined = () => undefined,
+): Found<T> | undefined {
   const { flags, env, cwd, file } = sources;
   const fromFlag = setting.flag === undefined ? undefined : flags[flagAttribute(setting.flag)];
   const no = fromFlag === false ? "no-" : "";
@@ -130,11 +144,33 @@ function find<T>(sources: Sources, name: string, setting: Setting<T>): Found<T> 
   // An empty variable counts as unset, as it does elsewhere: shells cannot easily unset one for a single command.
   const fromEnv = env[setting.env];
   if (fromEnv) return check(name, setting.kind, fromEnv, setting.env, cwd);
+  const fromOld = old();
+  if (fromOld) return fromOld;
   if (!file || setting.key === undefined) return undefined;
   const fromFile = file.values[setting.key];
   return fromFile === undefined
     ? undefined
     : check(name, setting.kind, fromFile, `${file.path}: ${setting.key}`, folderOf(file));
+}
+
+/** A value from variables of the Python system, noted in `replaced` under each variable. */
+function fromAlias<T>(
+  { env, cwd }: Sources,
+  name: SettingName,
+  setting: Setting<T>,
+  replaced: Map<string, string[]>,
+): Found<T> | undefined {
+  const found = aliasValue(name, env);
+  if (found === undefined) return undefined;
+  for (const variable of found.variables)
+    replaced.set(variable, [...(replaced.get(variable) ?? []), setting.env]);
+  return check(name, setting.kind, found.raw, found.variables.join(" and "), cwd);
+}
+
+function aliasNotice(replaced: ReadonlyMap<string, readonly string[]>): string[] {
+  if (replaced.size === 0) return [];
+  const names = [...replaced].map(([variable, now]) => `${variable} (now ${now.join(" and ")})`);
+  return [`variables of the Python system are in force: ${names.join(", ")}`];
 }
 
 function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, folder: string): Found<T> {
@@ -161,6 +197,7 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     host: value("host"),
     port: value("port"),
     mountPath: value("mountPath"),
+    corsOrigins: value("corsOrigins"),
     p2p: value("p2p"),
     listen: value("listen"),
     announce: value("announce"),
@@ -175,6 +212,8 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     workerId: value("workerId"),
     leaseMs: value("leaseMs"),
     mounts: value("mounts"),
+    p2pTools: value("p2pTools"),
+    taskqueueTools: value("taskqueueTools"),
   };
 }
 
@@ -183,8 +222,10 @@ function readToken(config: NodeConfig, origins: Map<string, string>): NodeConfig
   const { tokenFile, token } = config;
   const fileOrigin = origins.get("tokenFile") ?? "default";
   if (tokenFile === undefined) return config;
-  if (token !== undefined && !fileOrigin.startsWith("--")) {
-    if (fileOrigin !== SETTINGS.tokenFile.env) return config;
+  const fileNamedInEnv = fileOrigin === SETTINGS.tokenFile.env;
+  const outranked = fileNamedInEnv && origins.get("token") !== SETTINGS.token.env;
+  if (token !== undefined && !fileOrigin.startsWith("--") && !outranked) {
+    if (!fileNamedInEnv) return config;
     throw new ConfigError(
       "token",
       `${SETTINGS.token.env} and ${SETTINGS.tokenFile.env}`,

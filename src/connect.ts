@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { childEnvironment } from "./config.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { JsonObject } from "./content/json.ts";
-import { transportTo } from "./transport/index.ts";
+import { transportTo } from "./transport/target.ts";
 import { type NurseryHost, openHost } from "./nursery/index.ts";
 
 /** Something in this process that can be connected to: a node. */

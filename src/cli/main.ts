@@ -1,8 +1,8 @@
 /** The entry of `mcpp`: parses, runs, and is the one place where errors become messages and exit codes. */
-import { createRequire } from "node:module";
 import { flagAttribute } from "../config.ts";
 import { BadValue } from "../config/kind.ts";
 import { InvalidInputError } from "../errors.ts";
+import { VERSION } from "../version.ts";
 import type { Command, Invocation, Option } from "./command.ts";
 import { commands } from "./commands/index.ts";
 import { errorText, EXIT, exitCodeOf, failureJson } from "./failure.ts";
@@ -17,15 +17,8 @@ import { parseCommandLine, type Request } from "./program.ts";
 export async function main(argv: readonly string[]): Promise<void> {
   // A reader such as `head` that has seen enough is no error.
   process.stdout.on("error", ignoreClosedPipe);
-  const parsed = await parseCommandLine(commands, version(), argv);
+  const parsed = await parseCommandLine(commands, VERSION, argv);
   process.exitCode = "exitCode" in parsed ? parsed.exitCode : await runCommand(parsed.request);
-}
-
-/** The package's version. */
-export function version(): string {
-  const found: unknown = createRequire(import.meta.url)("../../package.json");
-  const text = typeof found === "object" && found !== null && "version" in found ? found.version : undefined;
-  return typeof text === "string" ? text : "unknown";
 }
 
 async function runCommand({ command, args, flags }: Request): Promise<number> {

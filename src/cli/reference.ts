@@ -1,11 +1,14 @@
 /** The reference pages of commands and configuration, made from the same data as `--help`. */
 import {
+  ALIAS_RULES,
   fallbackText,
   FILE_SETTING,
   NODE_SETTING,
+  PREFIXES,
   type Setting,
   SETTING_NAMES,
   SETTINGS,
+  UNUSED_VARIABLES,
 } from "../config.ts";
 import type { Command } from "./command.ts";
 import { EXIT_TEXTS } from "./failure.ts";
@@ -40,6 +43,25 @@ export function configurationPage(): string {
       ["Variable", "Must be"],
       [...SETTING_NAMES.map((name) => SETTINGS[name]), NODE_SETTING].map(allowedRow),
     ),
+  ]);
+}
+
+/** The page about the environment variables of the Python system, in Markdown. */
+export function oldVariablesPage(): string {
+  const rules = ALIAS_RULES.map(({ variables, prefixed, setting, reading }) => [
+    variables.map((name) => inCode(prefixed ? `…${name}` : name)).join(", "),
+    inCode(SETTINGS[setting].env),
+    reading,
+  ]);
+  const unused = UNUSED_VARIABLES.map(({ variables, why }) => [variables.map(inCode).join(", "), why]);
+  const prefixes = PREFIXES.map((prefix) => inCode(prefix)).join(" or ");
+  return page("Environment variables of the Python system", [
+    "These work as they are. They count less than flags and `MCPP_*` variables and more than the configuration file; a notice on standard error names those in force with their new names. An empty variable counts as unset. A value that the setting does not allow is an error, whatever the old system did with it.",
+    `\`…\` stands for ${prefixes}; the first that is set counts.`,
+    markdownTable(["Variable", "Now", "How it is read"], rules),
+    "## Variables without effect",
+    `With either prefix where they had one; \`*\` stands for any ending. D-numbers are [the differences on purpose](../guide/from-python.md#different-on-purpose).`,
+    markdownTable(["Variable", "Why"], unused),
   ]);
 }
 

@@ -26,6 +26,8 @@ export interface NodeConfig {
   /** 0: any free one. */
   readonly port: number;
   readonly mountPath: string;
+  /** Origins of web pages that may use the node over HTTP. */
+  readonly corsOrigins: readonly string[];
   readonly p2p: boolean;
   readonly listen: readonly string[];
   /** Empty: what the node listens on. */
@@ -46,6 +48,10 @@ export interface NodeConfig {
   readonly workerId?: string | undefined;
   readonly leaseMs: number;
   readonly mounts: readonly MountConfig[];
+  /** Whether the node offers tools of its own. */
+  readonly p2pTools: boolean;
+  /** Whether those of the task queue are among them. */
+  readonly taskqueueTools: boolean;
   readonly drainMs: number;
   readonly logLevel: LogLevel;
 }

@@ -68,6 +68,11 @@ const mounts: Kind<readonly MountConfig[]> = named(
   "name=target, the name of lower-case letters, digits and hyphens, beginning with a letter, at most 32; the target a command line or an http(s) URL",
   (name, target) => ({ name, target }),
 );
+const origin = text(
+  "origin",
+  "an origin as browsers send it, such as https://app.example or http://localhost:5173: lower case, without a path; * is not allowed",
+  /^https?:\/\/[^\sA-Z/*?#@,]+$/,
+);
 const loopback = text(
   "address",
   "a loopback address such as 127.0.0.1 (MCP over HTTP has no authentication in this version, so it is not offered to other machines; peers reach the node over libp2p)",
@@ -133,7 +138,7 @@ const SERVER: Pick<
   },
 };
 
-const HTTP: Pick<SettingTable, "http" | "host" | "port" | "mountPath"> = {
+const HTTP: Pick<SettingTable, "http" | "host" | "port" | "mountPath" | "corsOrigins"> = {
   http: { ...names("http"), kind: onOff(), fallback: () => true, summary: "Serve MCP over HTTP." },
   host: {
     ...names("host"),
@@ -152,6 +157,15 @@ const HTTP: Pick<SettingTable, "http" | "host" | "port" | "mountPath"> = {
     kind: text("path", "a URL path such as /mcp", /^\/[\w\-./~]*$/),
     fallback: () => "/mcp",
     summary: "URL path of the MCP endpoint.",
+  },
+  corsOrigins: {
+    ...names("cors-origin"),
+    env: "MCPP_CORS_ORIGINS",
+    key: "cors_origins",
+    kind: list(origin),
+    fallback: () => [],
+    fallbackText: "none",
+    summary: "Origins whose web pages may use the node over HTTP, with the rights of its owner.",
   },
 };
 
@@ -271,8 +285,23 @@ const WORK: Pick<SettingTable, "workers" | "workFor" | "workerId" | "leaseMs" | 
   },
 };
 
+const TOOLS: Pick<SettingTable, "p2pTools" | "taskqueueTools"> = {
+  p2pTools: {
+    ...names("p2p-tools"),
+    kind: onOff(),
+    fallback: () => true,
+    summary: "Offer tools of the node's own; without them it offers those of mounted servers only.",
+  },
+  taskqueueTools: {
+    ...names("taskqueue-tools"),
+    kind: onOff(),
+    fallback: () => true,
+    summary: "Offer the tools of the task queue among them.",
+  },
+};
+
 /** Every setting, in the order in which they are shown. */
-export const SETTINGS: SettingTable = { ...SERVER, ...HTTP, ...P2P, ...WORK };
+export const SETTINGS: SettingTable = { ...SERVER, ...HTTP, ...P2P, ...WORK, ...TOOLS };
 
 /** The names of all settings, in the order of {@link SETTINGS}. */
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filter(isSettingName);

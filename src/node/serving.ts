@@ -6,7 +6,7 @@ import { childEnvironment } from "../config.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
-import { allTools } from "../tools/index.ts";
+import { offeredTools } from "../tools/index.ts";
 import {
   memoryPair,
   openChildRegistry,
@@ -33,7 +33,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
   const server: McpServer = createMcpServer({
     name: config.name,
     version: VERSION,
-    tools: allTools,
+    tools: offeredTools(config),
     upstreams: mounts,
     context: (caller, call) => toolContext(rooms(), caller, call),
     authority,
@@ -111,6 +111,7 @@ function waysIn({
         host: config.host,
         port: config.port,
         path: config.mountPath,
+        corsOrigins: config.corsOrigins,
         nursery,
         clock,
         logger: logger.child({ room: "http" }),

@@ -56,3 +56,20 @@ export const allTools: readonly Tool[] = [
   submitDockerHub,
   submitDockerGithub,
 ];
+
+/** The tools that are about peers; all others are the task queue's. */
+const PEER_TOOLS: readonly Tool[] = [listPeers];
+
+/** Which groups of tools are offered. */
+export interface OfferedGroups {
+  /** Any at all. */
+  readonly p2pTools: boolean;
+  /** Those of the task queue. */
+  readonly taskqueueTools: boolean;
+}
+
+/** The tools of the groups that are offered, in the order of {@link allTools}. */
+export function offeredTools({ p2pTools, taskqueueTools }: OfferedGroups): readonly Tool[] {
+  if (!p2pTools) return [];
+  return taskqueueTools ? allTools : PEER_TOOLS;
+}

@@ -33,6 +33,8 @@ export interface HttpOptions {
   readonly port: number;
   /** Default {@link DEFAULT_MCP_PATH}. */
   readonly path?: string | undefined;
+  /** Origins of web pages that may use the endpoint. Default: none but loopback's, which get no CORS headers. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** Owns the requests. */
   readonly nursery: Nursery;
   readonly clock: Clock;
@@ -83,6 +85,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const endpoint = createEndpoint({
     path,
     host,
+    corsOrigins: options.corsOrigins ?? [],
     channel,
     sessions,
     inputSchemaOf: options.inputSchemaOf ?? (() => undefined),

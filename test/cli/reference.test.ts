@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { commands } from "../../src/cli/commands/index.ts";
-import { commandPage, configurationPage } from "../../src/cli/reference.ts";
+import { commandPage, configurationPage, oldVariablesPage } from "../../src/cli/reference.ts";
 import { SETTING_NAMES, SETTINGS } from "../../src/config.ts";
 
 const page = (name: string): Promise<string> =>
@@ -12,6 +12,7 @@ describe("the reference pages", () => {
   it("are as `node scripts/docs.ts` makes them now", async () => {
     assert.equal(await page("cli"), commandPage(commands));
     assert.equal(await page("configuration"), configurationPage());
+    assert.equal(await page("old-variables"), oldVariablesPage());
   });
 
   it("name every setting with flag, variable, key and what is allowed", () => {

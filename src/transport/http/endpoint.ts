@@ -21,6 +21,7 @@ import {
 } from "./answer.ts";
 import { readJson } from "./body.ts";
 import type { HttpChannel } from "./channel.ts";
+import { createCors } from "./cors.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
 import { plainCallIn, PlainCalls, type PlainToolLookup } from "./plain-call.ts";
 import type { Sessions } from "./sessions.ts";
@@ -36,6 +37,8 @@ export interface EndpointOptions {
   readonly path: string;
   /** The host that the server is bound to, which the Host header may name too. */
   readonly host: string;
+  /** Origins of web pages that may use the endpoint besides loopback's. */
+  readonly corsOrigins: readonly string[];
   readonly channel: HttpChannel;
   readonly sessions: Sessions;
   readonly inputSchemaOf: SchemaLookup;
@@ -65,6 +68,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const bound = options.host.includes(":") ? `[${options.host}]` : options.host;
   const hostAllowed = hostHeaderValidation([...localhostAllowedHostnames(), bound]);
   const originAllowed = originValidation([...localhostAllowedOrigins(), bound]);
+  const cors = createCors(options.corsOrigins);
   const plainCalls = new PlainCalls(options.plainTool, options.inputSchemaOf);
   // Parsing it as a URL costs more than all other checks together, and clients say the same each time.
   let lastAllowed: string | undefined;
@@ -73,7 +77,9 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     const { host, origin } = request.headers;
     if ((host === undefined || host !== lastAllowed) && !hostAllowed(request, response)) return;
     lastAllowed = host;
-    if (origin !== undefined && !originAllowed(request, response)) return;
+    const listed = cors.admit(request, response);
+    if (origin !== undefined && !listed && !originAllowed(request, response)) return;
+    if (listed && cors.answerPreflight(request, response)) return;
     const url = request.url ?? "/";
     const path = url.includes("?") ? url.slice(0, url.indexOf("?")) : url;
     if (path === options.path) await answerMcp({ ...options, plainCalls, scope }, request, response);
