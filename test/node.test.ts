@@ -117,6 +117,11 @@ describe("a node", () => {
   });
 });
 
+async function submit(node: Node): Promise<string> {
+  const [receipt] = await node.queue.submit([{ type: "echo", payload: { at: node.peerId } }]);
+  return receipt?.taskId ?? "";
+}
+
 describe("a node that works for whatever discovery finds", () => {
   const TOKEN = "a-secret-of-this-test-of-forty-characters";
   // Over WebSocket even loopback does not count as this machine, so these peers are strangers to each other.
@@ -137,10 +142,6 @@ describe("a node that works for whatever discovery finds", () => {
     };
     const victim = await createNode(loadConfig({ env, flags: victimFlags }).config);
     try {
-      const submit = async (node: Node): Promise<string> => {
-        const [receipt] = await node.queue.submit([{ type: "echo", payload: { at: node.peerId } }]);
-        return receipt?.taskId ?? "";
-      };
       const lost = await submit(stranger);
       const { task } = await friend.queue.wait(await submit(friend), 30_000);
       assert.equal(task.state, "completed");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { HEAD_OF_LANE, READY_LANES } from "../../src/store/sqlite/claim.ts";
+import { HEAD_OF_LANE, NEXT_LANE } from "../../src/store/sqlite/claim.ts";
 import { DUE_TASKS, NEXT_DUE } from "../../src/store/sqlite/due.ts";
 import { openDatabase } from "../../src/store/sqlite/open.ts";
 import { FINISHED_BEFORE } from "../../src/store/sqlite/prune.ts";
@@ -15,7 +15,7 @@ import {
 import { tempFolder } from "./temp-folder.ts";
 
 const INDEX_OF = [
-  { sql: READY_LANES, index: /tasks_ready/u },
+  { sql: NEXT_LANE, index: /tasks_ready \(lane>\?\)/u },
   { sql: HEAD_OF_LANE, index: /tasks_ready \(lane=\?\)/u },
   { sql: DUE_TASKS, index: /tasks_due/u },
   { sql: NEXT_DUE, index: /tasks_due/u },

@@ -16,16 +16,13 @@ import { parsed } from "./rows.ts";
 import { addEvent } from "./transition.ts";
 
 /**
- * A loose index scan: from each lane one seek to the next, instead of a walk over all ready tasks. The index is
- * named because the planner, which keeps no statistics here, would walk `tasks_by_phase`.
+ * The next lane that has a ready task, with its best task: one seek in the index, instead of a walk over all ready
+ * tasks. Every lane has a name, so the first comes after ''. The index is named because the planner, which keeps no
+ * statistics here, would walk `tasks_by_phase`.
  */
-export const READY_LANES = `
-  WITH RECURSIVE lanes (lane) AS (
-    SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0
-    UNION ALL
-    SELECT (SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL
-  )
-  SELECT lane FROM lanes WHERE lane IS NOT NULL`;
+export const NEXT_LANE = `
+  SELECT lane, seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane > :after
+   ORDER BY lane, priority DESC, seq LIMIT 1`;
 
 /** The best task of one lane. */
 export const HEAD_OF_LANE = `
@@ -43,7 +40,7 @@ interface Head {
   readonly lane: string;
 }
 
-const laneRow = z.object({ lane: z.string() });
+const laneRow = z.object({ lane: z.string(), seq: z.int(), priority: z.int() });
 const headRow = z.object({ seq: z.int(), priority: z.int() });
 const leasedRow = z.object({ token: z.int(), events: z.int() });
 
@@ -52,9 +49,8 @@ export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: num
   const heads = new Heap<Head>((a, b) =>
     a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority,
   );
-  for (const row of connection.all(READY_LANES)) {
-    const { lane } = parsed(laneRow, row);
-    if (claim.takes(lane)) offerHead(connection, lane, heads);
+  for (let head = nextLane(connection, ""); head; head = nextLane(connection, head.lane)) {
+    if (claim.takes(head.lane)) heads.push(head);
   }
   const claims: StoredClaim[] = [];
   while (claims.length < claim.limit) {
@@ -64,6 +60,19 @@ export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: num
     if (claims.length < claim.limit) offerHead(connection, best.lane, heads);
   }
   return claims;
+}
+
+/** All lanes that have a ready task, by name: one seek for each. */
+export function readyLanes(connection: Connection): string[] {
+  const lanes: string[] = [];
+  for (let head = nextLane(connection, ""); head; head = nextLane(connection, head.lane))
+    lanes.push(head.lane);
+  return lanes;
+}
+
+function nextLane(connection: Connection, after: string): Head | undefined {
+  const row = connection.get(NEXT_LANE, { after });
+  return row && parsed(laneRow, row);
 }
 
 function offerHead(connection: Connection, lane: string, heads: Heap<Head>): void {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Survey } from "../../task/store.ts";
 import { PHASE } from "../phase.ts";
-import { READY_LANES } from "./claim.ts";
+import { readyLanes } from "./claim.ts";
 import type { Connection } from "./connection.ts";
 import { nextDueMs } from "./due.ts";
 import { parsed } from "./rows.ts";
@@ -14,14 +14,13 @@ const ENDED = `
    WHERE tasks.id IS NULL OR tasks.phase >= ${PHASE.completed}`;
 
 const idRow = z.object({ id: z.string() });
-const laneRow = z.object({ lane: z.string() });
 
 /** Three reads, none of which grows with the queue. */
 export function surveyTasks(connection: Connection, taskIds: readonly string[]): Survey {
   const ended = taskIds.length === 0 ? [] : connection.all(ENDED, { ids: JSON.stringify(taskIds) });
   return {
     endedTaskIds: ended.map((row) => parsed(idRow, row).id),
-    readyLanes: connection.all(READY_LANES).map((row) => parsed(laneRow, row).lane),
+    readyLanes: readyLanes(connection),
     nextDueMs: nextDueMs(connection),
   };
 }

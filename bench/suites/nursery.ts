@@ -1,18 +1,9 @@
-/**
- * What structured concurrency costs, as ratios to a bare promise: `node bench/nursery.ts`.
- *
- * Ends with exit code 1 if a goal is missed. The contestants take turns round by round, so that other load on the machine meets them alike; the medians count.
- */
-import { moveOnAfter, openNursery, sleepForever } from "../src/nursery/index.ts";
+/** What structured concurrency costs, as ratios to a bare promise. */
+import { moveOnAfter, openNursery, sleepForever } from "../../src/nursery/index.ts";
+import type { Figure, Suite } from "../shared/figure.ts";
+import { median } from "../shared/rounds.ts";
 
-const ROUNDS = 41;
-const CALLS = 5_000;
-
-/** A child task may cost this many bare promises. */
-const CHILD_GOAL = 10;
-
-/** A request with a deadline may take this long on an idle core, in nanoseconds. */
-const REQUEST_GOAL_NS = 10_000;
+const CALLS = 5000;
 
 /** Makes the given number of calls and waits for the last. */
 type Contestant = (calls: number) => Promise<unknown>;
@@ -61,11 +52,12 @@ const cancelBlocked: Contestant = (calls) =>
     setImmediate(() => nursery.cancel());
   });
 
+const BARE = "bare promise, one after the other";
 const CHILD = "child of an open nursery, all at once";
 const REQUEST = "request: nursery.run with a deadline";
 
-const contestants: readonly (readonly [string, Contestant])[] = [
-  ["bare promise, one after the other", barePromise],
+const contestants: ReadonlyMap<string, Contestant> = new Map([
+  [BARE, barePromise],
   ["bare promises, all at once", bareTogether],
   [CHILD, childrenTogether],
   ["nursery with one child", nurseries],
@@ -73,29 +65,33 @@ const contestants: readonly (readonly [string, Contestant])[] = [
   [REQUEST, requests],
   ["the same by AbortSignal.timeout and race", bareRace],
   ["start, block and cancel a child", cancelBlocked],
-];
+]);
 
-const samples = contestants.map((): number[] => []);
-for (let round = 0; round < ROUNDS; round++) {
-  for (const [i, [, contestant]] of contestants.entries()) {
-    const began = process.hrtime.bigint();
-    await contestant(CALLS);
-    samples[i]?.push(Number(process.hrtime.bigint() - began) / CALLS);
-  }
+/** The suite `nursery`. */
+export const nursery: Suite = {
+  name: "nursery",
+  about: "structured concurrency against bare promises",
+  async run({ quick }) {
+    const samples = new Map<string, number[]>();
+    for (let round = 0; round < (quick ? 11 : 41); round++) {
+      for (const [name, contestant] of contestants) {
+        const began = process.hrtime.bigint();
+        await contestant(CALLS);
+        const ns = Number(process.hrtime.bigint() - began) / CALLS;
+        samples.set(name, [...(samples.get(name) ?? []), ns]);
+      }
+    }
+    return figures(samples);
+  },
+};
+
+function figures(samples: ReadonlyMap<string, readonly number[]>): Figure[] {
+  const bare = median(samples.get(BARE) ?? []);
+  return [...samples].flatMap(([name, all]): Figure[] => {
+    const ns = median(all);
+    return [
+      { name, value: ns / bare, unit: "×", goal: name === CHILD ? { atMost: 10 } : undefined },
+      { name, value: ns, unit: "ns", goal: name === REQUEST ? { atMost: 10_000 } : undefined },
+    ];
+  });
 }
-
-const medians = new Map(
-  contestants.map(([name], i) => [name, samples[i]?.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN]),
-);
-const bare = medians.values().next().value ?? Number.NaN;
-console.log("      ns   x bare");
-for (const [name, ns] of medians) {
-  console.log(`${ns.toFixed(0).padStart(8)} ${(ns / bare).toFixed(1).padStart(8)}   ${name}`);
-}
-
-const missed = [
-  { name: CHILD, limitNs: CHILD_GOAL * bare },
-  { name: REQUEST, limitNs: REQUEST_GOAL_NS },
-].filter(({ name, limitNs }) => !((medians.get(name) ?? Number.NaN) <= limitNs));
-for (const { name, limitNs } of missed) console.log(`missed: ${name}: more than ${limitNs.toFixed(0)} ns`);
-if (missed.length > 0) process.exitCode = 1;

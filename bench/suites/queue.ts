@@ -1,0 +1,187 @@
+/** The durable queue, against one fsync for each task, plainjob, and BullMQ with Redis. */
+import { existsSync } from "node:fs";
+import { type Child, startChild } from "../shared/child.ts";
+import type { Figure, Suite } from "../shared/figure.ts";
+import { type Folder, temporaryFolder } from "../shared/folder.ts";
+import { startRedis } from "../shared/redis.ts";
+import { Rounds, takeTurns } from "../shared/rounds.ts";
+import { cpuPerCall, p50, perSecond, type Sample, sampleSchema } from "../shared/sample.ts";
+import { type Steps, stepsSchema } from "../contestants/queue-driver.ts";
+import * as z from "zod";
+
+const AT_ONCE = 64;
+const PROCESSES = 4;
+const STEPS = ["submit", "claim", "complete", "cycle"] as const;
+
+const contestant = (name: string): URL => new URL(`../contestants/${name}`, import.meta.url);
+const peer = (name: string): URL => new URL(`../peers/${name}`, import.meta.url);
+
+/** A queue that takes part, and how to open it once more in another process. */
+interface Entrant {
+  readonly name: string;
+  open(): Promise<Child>;
+}
+
+/** The suite `queue`. */
+export const queue: Suite = {
+  name: "queue",
+  about: "durable tasks: submit, claim, complete",
+  async run({ quick }) {
+    using folder = temporaryFolder();
+    await using redis = await startRedis(folder.path);
+    const entrants = entrantsIn(folder, redis?.port);
+    const figures: Figure[] = [];
+    if (redis === undefined)
+      figures.push({ name: "BullMQ", unit: "/s", note: "redis-server is not installed" });
+    figures.push(...(await sideBySide(folder, entrants, quick)));
+    figures.push(...(await together(entrants, quick)));
+    figures.push(...(await growth(quick)));
+    return figures;
+  },
+};
+
+function entrantsIn(folder: Folder, redisPort: number | undefined): readonly Entrant[] {
+  const ours = {
+    name: "ours",
+    open: () => startChild(contestant("queue-ours.ts"), [folder.file("ours.db")]),
+  };
+  if (!existsSync(peer("node_modules"))) return [ours];
+  const plainjob = (level: string): Entrant => ({
+    name: `plainjob ${level}`,
+    open: () => startChild(peer("plainjob.mjs"), [folder.file(`plainjob-${level}.db`), level]),
+  });
+  const bullmq = { name: "BullMQ", open: () => startChild(peer("bullmq.mjs"), [String(redisPort)]) };
+  return [ours, plainjob("FULL"), plainjob("NORMAL"), ...(redisPort === undefined ? [] : [bullmq])];
+}
+
+async function sideBySide(folder: Folder, entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
+  await using open = new AsyncDisposableStack();
+  const raw = open.use(await startChild(contestant("queue-fsync.ts"), [folder.file("raw")]));
+  const children = new Map<string, Child>();
+  const figures: Figure[] = [];
+  for (const entrant of entrants) {
+    try {
+      children.set(entrant.name, open.use(await entrant.open()));
+    } catch (error) {
+      figures.push({ name: entrant.name, unit: "/s", note: firstLine(error) });
+    }
+  }
+  for (const lanes of [1, AT_ONCE]) {
+    const load = { lanes, count: lanes === 1 ? (quick ? 50 : 200) : quick ? 640 : 3200 };
+    const rounds = await stepRounds(raw, children, load, quick ? 2 : 5);
+    figures.push(...stepFigures(rounds, [...children.keys()], lanes));
+  }
+  return figures;
+}
+
+async function stepRounds(
+  raw: Child,
+  children: ReadonlyMap<string, Child>,
+  load: { readonly lanes: number; readonly count: number },
+  count: number,
+): Promise<Rounds> {
+  const results = new Rounds();
+  for (let round = 0; round <= count; round++) {
+    const write = await raw.ask("write", { lanes: 1, count: 200 }, sampleSchema);
+    if (round > 0) results.add("fsync", write);
+    const order = round % 2 === 0 ? [...children] : [...children].toReversed();
+    for (const [name, child] of order) {
+      const steps: Steps = await child.ask("steps", load, stepsSchema);
+      // The first round only warms up.
+      const kept = round > 0 ? STEPS : [];
+      for (const step of kept) results.add(`${name} ${step}`, steps[step]);
+    }
+  }
+  return results;
+}
+
+function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): Figure[] {
+  const at = `${lanes} at once`;
+  const figures: Figure[] = [
+    {
+      name: `submit ÷ one fsync per submit, ${at}`,
+      value: rounds.ratio("ours submit", "fsync", perSecond),
+      unit: "×",
+      goal: lanes > 1 ? { atLeast: 30 } : undefined,
+    },
+    { name: `one fsync per record, one at a time`, value: rounds.of("fsync", perSecond), unit: "/s" },
+  ];
+  for (const name of names.slice(1)) {
+    // plainjob's own setting is not durable when it answers; the ratio to it is for information.
+    const isGoal = lanes > 1 && !name.endsWith("NORMAL");
+    figures.push({
+      name: `submit + claim + complete ÷ ${name}, ${at}`,
+      value: rounds.ratio("ours cycle", `${name} cycle`, perSecond),
+      unit: "×",
+      goal: isGoal ? { atLeast: 1 } : undefined,
+    });
+  }
+  for (const name of names) {
+    for (const step of STEPS) {
+      const key = `${name} ${step}`;
+      figures.push(
+        { name: `${key}, ${at}`, value: rounds.of(key, perSecond), unit: "/s" },
+        { name: `${key}, ${at}`, value: rounds.of(key, cpuPerCall), unit: "µs CPU" },
+      );
+    }
+  }
+  return figures;
+}
+
+/** Several processes on one queue. */
+async function together(entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const entrant of entrants) {
+    const name = `${entrant.name} submit + claim + complete, ${PROCESSES} processes, 16 at once each`;
+    try {
+      figures.push({ name, unit: "/s", value: await contend(entrant, quick) });
+    } catch (error) {
+      figures.push({ name, unit: "/s", note: firstLine(error) });
+    }
+  }
+  return figures;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1).join("");
+}
+
+async function contend(entrant: Entrant, quick: boolean): Promise<number> {
+  await using open = new AsyncDisposableStack();
+  const children: Child[] = [];
+  for (let i = 0; i < PROCESSES; i++) children.push(open.use(await entrant.open()));
+  const load = { lanes: 16, count: quick ? 160 : 640 };
+  const samples: readonly Sample[] = await Promise.all(
+    children.map((child) => child.ask("cycle", load, sampleSchema)),
+  );
+  const total = samples.reduce((sum, { operations }) => sum + operations, 0);
+  return (total * 1000) / Math.max(...samples.map(({ ms }) => ms));
+}
+
+/** What a claim costs as the queue grows. */
+async function growth(quick: boolean): Promise<Figure[]> {
+  using folder = temporaryFolder();
+  await using child = await startChild(contestant("queue-growth.ts"), [folder.path]);
+  const sizes = quick ? [1000, 100_000] : [1000, 100_000, 1_000_000];
+  for (const size of sizes) await child.ask("fill", size, z.unknown());
+  const measures = new Map(
+    sizes.map((size) => [String(size), () => child.ask("claims", size, sampleSchema)] as const),
+  );
+  const rounds = await takeTurns(measures, quick ? 20 : 60);
+  const figures: Figure[] = sizes.map((size) => ({
+    name: `claim with ${size} queued, ${AT_ONCE} at once`,
+    value: rounds.of(String(size), p50) * 1000,
+    unit: "µs",
+  }));
+  for (const size of sizes.slice(1)) {
+    const goal = size === 1_000_000 ? { atMost: 1.5 } : undefined;
+    const base = rounds.of("1000", p50);
+    figures.push({
+      name: `claim with ${size} queued ÷ with 1000`,
+      value: rounds.of(String(size), p50) / base,
+      unit: "×",
+      goal,
+    });
+  }
+  return figures;
+}
