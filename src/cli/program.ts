@@ -14,7 +14,10 @@ export interface Request {
 /** What parsing gave: a request, or the exit code after help, the version or a usage error was printed. */
 export type Parsed = { readonly request: Request } | { readonly exitCode: number };
 
-const GROUPS: Readonly<Record<string, string>> = { config: "Show the configuration." };
+const GROUPS: Readonly<Record<string, string>> = {
+  config: "Show the configuration.",
+  store: "Look after the database.",
+};
 
 /** Parses a command line, without the program's own name. */
 export async function parseCommandLine(

@@ -28,7 +28,8 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStores(options: SqliteStoreOptions): Promise<Stores> {
   const connection = openDatabase(options);
-  const commits = new GroupCommit(connection, options.logger ?? silentLogger);
+  const logger = options.logger ?? silentLogger;
+  const commits = new GroupCommit(connection, logger);
   const lifetime = new Lifetime();
   const close = async (): Promise<void> => {
     if (!lifetime.end()) return;
@@ -38,7 +39,7 @@ export async function openSqliteStores(options: SqliteStoreOptions): Promise<Sto
   return {
     engine: "sqlite",
     tasks: new SqliteTaskStore(connection, commits, lifetime),
-    outbox: new SqliteOutboxStore(connection, commits, lifetime),
+    outbox: new SqliteOutboxStore(connection, commits, lifetime, logger),
     cache: new SqliteCacheStore(connection, commits, lifetime, options.cacheBounds ?? DEFAULT_CACHE_BOUNDS),
     close,
     [Symbol.asyncDispose]: close,
