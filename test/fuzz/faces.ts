@@ -61,17 +61,16 @@ function metaOf(): object {
 
 /** Every face. */
 export const FACES: readonly Face[] = [
-  p2pFace(MCP_P2P_PROTOCOL, [...CALLS, ...MCP], framed, 24),
+  p2pFace(MCP_P2P_PROTOCOL, [...CALLS, ...MCP], framed, 12),
   {
     name: "http",
-    perConnection: 16,
-    open: async ({ http }) =>
-      socketAttack(new URL(http).port, httpMessages, [HTTP_END, HTTP_END_SEEN], httpProbe()),
+    perConnection: 12,
+    open: async ({ http }) => socketAttack(new URL(http).port, httpMessages, HTTP_END_SEEN, httpProbe()),
   },
   {
     name: "stdio lines",
     perConnection: 25,
-    open: async ({ linesPort }) => socketAttack(linesPort, lineMessages, [END, END_SEEN], `${PROBE}\n`),
+    open: async ({ linesPort }) => socketAttack(linesPort, lineMessages, END_SEEN, `${PROBE}\n`),
   },
 ];
 
@@ -129,7 +128,7 @@ export function p2pFace(
 function socketAttack(
   port: number | string,
   messages: (random: Random, count: number) => Buffer,
-  [end, endSeen]: readonly [string, string],
+  endSeen: string,
   probe: string,
 ): Attack {
   const open = (): Socket => connect(Number(port), "127.0.0.1");

@@ -38,7 +38,7 @@ export interface Outcome {
 }
 
 /** Connections at a time. */
-const LANES = 8;
+const LANES = 4;
 /** Messages between two looks at the victim. */
 const ROUND = 8000;
 /** The share of a run after which memory must not grow any more. */
