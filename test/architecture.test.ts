@@ -169,6 +169,9 @@ describe("the house", () => {
     const others = new Set([
       "support",
       "e2e",
+      "faults",
+      "fuzz",
+      "model",
       "vectors",
       "conformance",
       "architecture.test",

@@ -14,7 +14,7 @@ import { claimOf, draft, leaseOf } from "../store/conformance/fixtures.ts";
 import { tempFolder } from "../store/temp-folder.ts";
 import { seeded } from "../support/random.ts";
 
-const FLIPS = Number(process.env["MCPP_FLIPS"] ?? 60);
+const FLIPS = Number(process.env["MCPP_FLIPS"] ?? 40);
 const SEED = Number(process.env["MCPP_SEED"] ?? 20_260_101);
 const TASKS = 60;
 const error = { code: "E_X", message: "no", failureClass: "internal" };

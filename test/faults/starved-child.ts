@@ -3,7 +3,7 @@
  *
  * Its shell has limited the size of its files, or the number of them.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { errorFacts } from "../../src/errors.ts";
 import { openSqliteStores } from "../../src/store/index.ts";
 import { draft } from "../store/conformance/fixtures.ts";
@@ -44,7 +44,7 @@ if (what === "files") {
   const after = await codeOf(() => stores.tasks.insert([draft("after")], 0));
   const kept = [await stores.tasks.get("before"), await stores.tasks.get("after")].length;
   await stores.close();
-  console.log(JSON.stringify({ opening, during, after, kept }));
+  writeSync(1, JSON.stringify({ opening, during, after, kept }));
 } else {
   const stores = await openSqliteStores({ path });
   const acknowledged: string[] = [];
@@ -56,5 +56,5 @@ if (what === "files") {
   }
   const readable = await codeOf(async () => stores.tasks.get("t0"));
   const closing = await codeOf(() => stores.close());
-  console.log(JSON.stringify({ refusal, acknowledged, readable, closing }));
+  writeSync(1, JSON.stringify({ refusal, acknowledged, readable, closing }));
 }

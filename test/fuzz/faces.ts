@@ -79,9 +79,9 @@ function body(corpus: readonly object[], random: Random): Buffer {
 }
 
 function framed(text: Buffer): Buffer {
-  const head = Buffer.alloc(4);
-  head.writeUInt32BE(text.length);
-  return Buffer.concat([head, text]);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(text.length);
+  return Buffer.concat([length, text]);
 }
 
 /** A protocol of libp2p whose messages are texts that `encode` puts on the wire. */

@@ -78,7 +78,12 @@ export async function fuzz({ face, messages, seed }: RunOptions): Promise<Outcom
     let warm: Report | undefined;
     let sent = 0;
     while (sent < messages) {
-      sent += await sendRound(face, attack.send, Math.min(round, messages - sent), seed + sent);
+      sent += await sendRound(
+        face,
+        (random, count) => attack.send(random, count),
+        Math.min(round, messages - sent),
+        seed + sent,
+      );
       const report = await ask();
       reports.push(report);
       if (!warm && sent >= messages * WARM_UP) warm = report;

@@ -186,10 +186,13 @@ const WRONG_SUMS = `
 
 function* countFindings(connection: Connection): Generator<StoreFinding> {
   for (const { phase, n, really } of connection.all(WRONG_COUNTS)) {
-    yield { what: `the count of tasks in phase ${phase} is ${n}, there are ${really}`, todo: RESTORE };
+    yield {
+      what: `the count of tasks in phase ${String(phase)} is ${String(n)}, there are ${String(really)}`,
+      todo: RESTORE,
+    };
   }
   for (const { entries } of connection.all(WRONG_SUMS)) {
-    yield { what: `the size of the cache is not the kept one, ${entries} entries`, todo: RESTORE };
+    yield { what: `the size of the cache is not the kept one, ${String(entries)} entries`, todo: RESTORE };
   }
 }
 
