@@ -17,6 +17,7 @@ export type Parsed = { readonly request: Request } | { readonly exitCode: number
 const GROUPS: Readonly<Record<string, string>> = {
   config: "Show the configuration.",
   cache: "Read and write the cache that nodes share.",
+  store: "Look after the database.",
 };
 
 /** Parses a command line, without the program's own name. */

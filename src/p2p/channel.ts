@@ -34,7 +34,7 @@ export interface ChannelWire {
 
 /** A {@link MessageChannel} over a wire that somebody else reads. */
 export class WireChannel implements MessageChannel {
-  onClose: (() => void) | undefined;
+  #onClose: (() => void) | undefined;
   onError: ((error: Error) => void) | undefined;
   readonly #wire: ChannelWire;
   #onMessage: ((message: JsonObject) => void) | undefined;
@@ -57,6 +57,16 @@ export class WireChannel implements MessageChannel {
     this.#unheard = [];
     for (const message of unheard) listener(message);
     this.#wire.resume();
+  }
+
+  get onClose(): (() => void) | undefined {
+    return this.#onClose;
+  }
+
+  /** A peer may break the stream right behind its first message: who listens only then must hear of the end too. */
+  set onClose(listener: (() => void) | undefined) {
+    this.#onClose = listener;
+    if (listener && this.#ended) queueMicrotask(listener);
   }
 
   async send(message: object): Promise<void> {
@@ -97,6 +107,6 @@ export class WireChannel implements MessageChannel {
     for (const { reject } of waiting)
       reject(new ConnectionLostError("the MCP channel has ended", { cause: error }));
     if (error) this.onError?.(error);
-    this.onClose?.();
+    this.#onClose?.();
   }
 }

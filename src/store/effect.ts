@@ -75,6 +75,18 @@ export function expiryEffect(attempt: number, maxAttempts: number): Effect {
   };
 }
 
+/** What becomes of a task whose own record is damaged: no worker can do it any more, and somebody must be told. */
+export function damageEffect(message: string): Effect {
+  const error: TaskError = { code: "E_STORE_CORRUPT", message, failureClass: "internal" };
+  return {
+    phase: PHASE.dead,
+    attemptCounts: true,
+    event: "dead-lettered",
+    detail: describe(error),
+    outcome: { error },
+  };
+}
+
 /** What a cancellation does; what an earlier attempt produced goes. */
 export function cancellationEffect(reason: string): Effect {
   return {

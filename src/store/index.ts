@@ -6,6 +6,7 @@ import { openSqliteStores } from "./sqlite/index.ts";
 import type { Stores } from "./stores.ts";
 
 export { type MemoryStoreOptions, openMemoryStores } from "./memory/index.ts";
+export { checkSqliteStore, type StoreFinding, type StoreReport } from "./sqlite/check.ts";
 export { openSqliteStores, type SqliteStoreOptions } from "./sqlite/index.ts";
 export { DEFAULT_CACHE_BOUNDS, type Stores } from "./stores.ts";
 

@@ -5,7 +5,7 @@ import type { PeerCaller } from "../../src/authority/caller.ts";
 import type { JsonObject } from "../../src/content/json.ts";
 import type { MessageChannel } from "../../src/p2p/index.ts";
 import { addressOf, text, until, withHosts } from "./hosts.ts";
-import { rawPeer } from "./raw-peer.ts";
+import { frames, rawPeer } from "./raw-peer.ts";
 
 const LIMIT = { timeout: 60_000 };
 const note = (n: number, body = ""): JsonObject => ({
@@ -25,6 +25,21 @@ describe("a channel", LIMIT, () => {
       await channel.send(note(1));
       await until(() => callers.length === 1);
       assert.deepEqual(callers, [{ kind: "peer", peerId: a.peerId, sameMachine: true, provedToken: false }]);
+    }));
+
+  it("tells of its end also whoever listens only after it", () =>
+    withHosts(async (open) => {
+      const channels: MessageChannel[] = [];
+      const b = await open({ onMcp: (channel) => void channels.push(channel) });
+      await using peer = await rawPeer();
+      const { stream, closed } = await peer.open(addressOf(b));
+      stream.send(Buffer.concat([frames(note(1)), Buffer.from([0, 0, 0, 1, 0x7b])]));
+      await closed;
+      const [channel] = channels;
+      assert.ok(channel);
+      await new Promise<void>((resolve) => {
+        channel.onClose = resolve;
+      });
     }));
 
   it("keeps what comes before somebody listens, without reading on for ever", () =>

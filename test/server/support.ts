@@ -10,7 +10,7 @@ import { type Nursery, openHost } from "../../src/nursery/index.ts";
 import type { Peer } from "../../src/peer/peer.ts";
 import type { PeerTarget } from "../../src/peer/rpc.ts";
 import { type CallFacts, createMcpServer, type McpServer, type Upstream } from "../../src/server/index.ts";
-import { openMemoryStores } from "../../src/store/index.ts";
+import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../../src/task/local.ts";
 import { allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
 
@@ -19,6 +19,8 @@ export interface SmallNodeOptions {
   readonly tools?: readonly Tool[];
   readonly upstreams?: Upstream;
   readonly clock?: Clock;
+  /** Default: new ones in memory. The node closes them. */
+  readonly stores?: Stores;
   /** Peers that it has heard from. */
   readonly peers?: readonly Peer[];
   /** Peers that discovery finds. */
@@ -59,9 +61,9 @@ export const FRIEND: Caller = {
 /** Opens a small node. Dispose of it to end everything that it began. */
 export async function openSmallNode(options: SmallNodeOptions = {}): Promise<SmallNode> {
   const { clock = systemClock, tools = allTools, upstreams, peers = [], discoverable = [] } = options;
+  const { stores = openMemoryStores() } = options;
   const host = openHost({ clock });
   const { nursery } = host;
-  const stores = openMemoryStores();
   const local = openLocalQueue({ store: stores.tasks, nursery, clock });
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];

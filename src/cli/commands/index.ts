@@ -13,6 +13,7 @@ import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
+import { storeCheck } from "./store-check.ts";
 import { submit } from "./submit.ts";
 import { tasks } from "./tasks.ts";
 import { tools } from "./tools.ts";
@@ -39,4 +40,5 @@ export const commands: readonly Command[] = [
   status,
   id,
   configShow,
+  storeCheck,
 ];

@@ -8,12 +8,14 @@
 import * as z from "zod";
 import type { StoreClaim, StoredClaim } from "../../task/store.ts";
 import type { Task } from "../../task/task.ts";
+import { StoreCorruptError } from "../../errors.ts";
+import { damageEffect } from "../effect.ts";
 import { Heap } from "../heap.ts";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
 import { taskBySeq } from "./read.ts";
 import { parsed } from "./rows.ts";
-import { addEvent } from "./transition.ts";
+import { addEvent, applyEffect } from "./transition.ts";
 
 /**
  * The next lane that has a ready task, with its best task: one seek in the index, instead of a walk over all ready
@@ -32,7 +34,7 @@ const LEASE = `
   UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
                    due_ms = :leaseUntilMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
    WHERE seq = :seq
-  RETURNING token, events`;
+  RETURNING id, token, events`;
 
 interface Head {
   readonly seq: number;
@@ -42,10 +44,17 @@ interface Head {
 
 const laneRow = z.object({ lane: z.string(), seq: z.int(), priority: z.int() });
 const headRow = z.object({ seq: z.int(), priority: z.int() });
-const leasedRow = z.object({ token: z.int(), events: z.int() });
+const leasedRow = z.object({ id: z.string(), token: z.int(), events: z.int() });
+
+/** What a claim gave. */
+export interface Claimed {
+  readonly claims: readonly StoredClaim[];
+  /** Tasks that were found damaged, and were dead-lettered so that they do not stand in the way of the others. */
+  readonly damagedIds: readonly string[];
+}
 
 /** Leases up to `limit` tasks of the lanes that the worker takes: higher priority first, then first in, first out. */
-export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: number): StoredClaim[] {
+export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: number): Claimed {
   const heads = new Heap<Head>((a, b) =>
     a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority,
   );
@@ -53,13 +62,16 @@ export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: num
     if (claim.takes(head.lane)) heads.push(head);
   }
   const claims: StoredClaim[] = [];
+  const damagedIds: string[] = [];
   while (claims.length < claim.limit) {
     const best = heads.pop();
     if (!best) break;
-    claims.push(leaseTask(connection, best.seq, claim, nowMs));
+    const leased = leaseTask(connection, best.seq, claim, nowMs);
+    if (typeof leased === "string") damagedIds.push(leased);
+    else claims.push(leased);
     if (claims.length < claim.limit) offerHead(connection, best.lane, heads);
   }
-  return claims;
+  return { claims, damagedIds };
 }
 
 /** All lanes that have a ready task, by name: one seek for each. */
@@ -80,13 +92,26 @@ function offerHead(connection: Connection, lane: string, heads: Heap<Head>): voi
   if (row) heads.push({ ...parsed(headRow, row), lane });
 }
 
-function leaseTask(connection: Connection, seq: number, claim: StoreClaim, nowMs: number): StoredClaim {
+/** @returns the id of the task if it cannot be handed out, because what was submitted is damaged */
+function leaseTask(
+  connection: Connection,
+  seq: number,
+  claim: StoreClaim,
+  nowMs: number,
+): StoredClaim | string {
   const { workerId, holder, leaseUntilMs } = claim;
-  const { token, events } = parsed(
+  const { id, token, events } = parsed(
     leasedRow,
     connection.get(LEASE, { seq, workerId, holder, leaseUntilMs, nowMs }),
   );
   addEvent(connection, seq, events, { atMs: nowMs, kind: "claimed", workerId, token });
-  const task: Task = taskBySeq(connection, seq);
-  return { task, token };
+  try {
+    const task: Task = taskBySeq(connection, seq);
+    return { task, token };
+  } catch (error) {
+    if (!(error instanceof StoreCorruptError)) throw error;
+    const mover = { seq, events, phase: PHASE.leased, token, worker_id: workerId };
+    applyEffect(connection, mover, damageEffect(error.message), nowMs);
+    return id;
+  }
 }

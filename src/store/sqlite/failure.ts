@@ -17,12 +17,17 @@ export const CORRUPT_HINT =
   "stop the node, move the file and its -wal and -shm files away, and restore a backup or start afresh";
 
 const PRIMARY_CODE = 0xff;
+/** What SQLite says of a statement of ours when the schema in the file is not the one that we made. */
+const SCHEMA_FAULT =
+  /no such|has no column|already exists|duplicate column|malformed|unsupported file format/;
 /** SQLITE_IOERR_SHORT_READ: the file ends before the page that its own header promises. */
 const SHORT_READ = 522;
 
 /** `error` as an error of ours, with the original as its cause; what SQLite did not throw stays as it is. */
 export function storeError(error: unknown, path: string): unknown {
   if (error instanceof McpError || !(error instanceof Error)) return error;
+  // An integer that no number holds: nothing of ours writes one.
+  if ("code" in error && error.code === "ERR_OUT_OF_RANGE") return corrupt(error, path);
   const code = sqliteCode(error);
   if (code !== undefined) return fromSqlite(code, error, path);
   return "code" in error && "syscall" in error ? fromSystem(String(error.code), error, path) : error;
@@ -37,6 +42,8 @@ function sqliteCode(error: Error): number | undefined {
 function fromSqlite(code: number, cause: Error, path: string): unknown {
   if (code === SHORT_READ) return corrupt(cause, path);
   switch (code & PRIMARY_CODE) {
+    case 1: // SQLITE_ERROR: the statements are ours and right, so the schema is not
+      return SCHEMA_FAULT.test(cause.message) ? corrupt(cause, path) : cause;
     case 5: // SQLITE_BUSY
     case 6: // SQLITE_LOCKED
       return new StoreLockedError(`another process holds the database ${path}`, {

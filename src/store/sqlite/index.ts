@@ -42,7 +42,7 @@ export async function openSqliteStores(options: SqliteStoreOptions): Promise<Sto
   return {
     engine: "sqlite",
     tasks: new SqliteTaskStore(connection, commits, lifetime, neighbours),
-    outbox: new SqliteOutboxStore(connection, commits, lifetime),
+    outbox: new SqliteOutboxStore(connection, commits, lifetime, logger),
     cache: new SqliteCacheStore(connection, commits, lifetime, options.cacheBounds ?? DEFAULT_CACHE_BOUNDS),
     close,
     [Symbol.asyncDispose]: close,

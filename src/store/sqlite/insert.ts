@@ -4,6 +4,7 @@ import { IdempotencyConflictError, InvalidInputError } from "../../errors.ts";
 import type { SubmitReceipt } from "../../task/queue.ts";
 import type { TaskDraft } from "../../task/store.ts";
 import { PHASE } from "../phase.ts";
+import { taskChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
 import { parsed } from "./rows.ts";
 import { addEvent } from "./transition.ts";
@@ -25,7 +26,7 @@ const INSERT = `
   ON CONFLICT (id) DO NOTHING
   RETURNING seq`;
 
-const INSERT_PAYLOAD = "INSERT INTO payloads (seq, payload) VALUES (:seq, :payload)";
+const INSERT_PAYLOAD = "INSERT INTO payloads (seq, payload, crc) VALUES (:seq, :payload, :crc)";
 
 const knownRow = z.object({ id: z.string(), digest: z.string() });
 const insertedRow = z.object({ seq: z.int() });
@@ -59,7 +60,8 @@ export function insertTask(
   });
   if (!row) throw new InvalidInputError(`the task id ${draft.id} is taken`);
   const { seq } = parsed(insertedRow, row);
-  connection.run(INSERT_PAYLOAD, { seq, payload });
+  const fixed = { ...draft, idempotencyKey: draft.idempotencyKey ?? null, createdMs: nowMs };
+  connection.run(INSERT_PAYLOAD, { seq, payload, crc: taskChecksum(fixed, payload) });
   addEvent(connection, seq, 1, { atMs: nowMs, kind: "submitted" });
   return { taskId: draft.id, created: true };
 }

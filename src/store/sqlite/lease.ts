@@ -11,6 +11,7 @@ import type { HeldLease, Settlement } from "../../task/store.ts";
 import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
 import { cancellationEffect, settlementEffect } from "../effect.ts";
 import { PHASE, stateOf } from "../phase.ts";
+import { textChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
 import { leaseRow, type LeaseRow, objectOf, parsed } from "./rows.ts";
 import { applyEffect } from "./transition.ts";
@@ -29,8 +30,8 @@ const TOUCH = "UPDATE tasks SET updated_ms = :nowMs WHERE seq = :seq";
 const PROGRESS = "SELECT progress FROM outcomes WHERE seq = :seq";
 
 const SET_PROGRESS = `
-  INSERT INTO outcomes (seq, progress) VALUES (:seq, :progress)
-  ON CONFLICT (seq) DO UPDATE SET progress = excluded.progress`;
+  INSERT INTO outcomes (seq, progress, progress_crc) VALUES (:seq, :progress, :crc)
+  ON CONFLICT (seq) DO UPDATE SET progress = excluded.progress, progress_crc = excluded.progress_crc`;
 
 const LAST_LOG = "SELECT max(n) AS n FROM logs WHERE seq = :seq";
 
@@ -104,7 +105,8 @@ const progressRow = z.object({ progress: z.string().nullable() });
 function mergeProgress(connection: Connection, seq: number, progress: object): void {
   const row = connection.get(PROGRESS, { seq });
   const before = row && objectOf(parsed(progressRow, row).progress);
-  connection.run(SET_PROGRESS, { seq, progress: JSON.stringify({ ...before, ...progress }) });
+  const merged = JSON.stringify({ ...before, ...progress });
+  connection.run(SET_PROGRESS, { seq, progress: merged, crc: textChecksum(seq, merged) });
 }
 
 const lastRow = z.object({ n: z.int().nullable() });

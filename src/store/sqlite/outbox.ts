@@ -1,25 +1,31 @@
 /** An {@link OutboxStore} in SQLite. */
 import * as z from "zod";
 import { jsonObject } from "../../content/json.ts";
+import type { Logger } from "../../logger.ts";
 import type { Lease } from "../../task/queue.ts";
 import type { OutboxEntry, OutboxStore } from "../../task/outbox.ts";
 import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
+import { textChecksum } from "./checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { jsonOf, parsed } from "./rows.ts";
 
 const REPLACE = `
-  INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms)
-  VALUES (:queue, :taskId, :token, :outcome, :createdAtMs)`;
+  INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms, crc)
+  VALUES (:queue, :taskId, :token, :outcome, :createdAtMs, :crc)`;
 
 const LIST =
-  "SELECT queue, task_id, token, outcome, created_ms FROM outbox ORDER BY created_ms, n LIMIT :limit";
+  "SELECT n, queue, task_id, token, outcome, created_ms, crc FROM outbox ORDER BY created_ms, n LIMIT :limit";
 
 // With the token, so that the delivery of an earlier lease does not take a later one's entry away.
 const REMOVE = "DELETE FROM outbox WHERE queue = :queue AND task_id = :taskId AND token = :token";
 
+const REMOVE_DAMAGED = "DELETE FROM outbox WHERE n = :n AND crc = :crc";
+
 const entryRow = z.object({
+  n: z.int(),
+  crc: z.int().nullable(),
   queue: z.string(),
   task_id: z.string(),
   token: z.int(),
@@ -46,7 +52,10 @@ export class SqliteOutboxStore implements OutboxStore {
   readonly #commits: GroupCommit;
   readonly #lifetime: Lifetime;
 
-  constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime) {
+  readonly #logger: Logger;
+
+  constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime, logger: Logger) {
+    this.#logger = logger;
     this.#connection = connection;
     this.#commits = commits;
     this.#lifetime = lifetime;
@@ -55,19 +64,46 @@ export class SqliteOutboxStore implements OutboxStore {
   async put({ queue, lease, outcome, createdAtMs }: OutboxEntry): Promise<void> {
     this.#lifetime.check();
     const { taskId, token } = lease;
-    const values = { queue, taskId, token, outcome: JSON.stringify(outcome), createdAtMs };
+    const text = JSON.stringify(outcome);
+    const crc = outboxChecksum(queue, taskId, token, text);
+    const values = { queue, taskId, token, outcome: text, createdAtMs, crc };
     await this.#commits.write(() => this.#connection.run(REPLACE, values));
   }
 
+  /** An entry that is damaged is dropped with a word in the log: its task is given out again when its lease ends. */
   async list(limit: number): Promise<readonly OutboxEntry[]> {
     this.#lifetime.check();
-    return this.#connection.all(LIST, { limit }).map(entryOf);
+    for (;;) {
+      const rows = this.#connection.all(LIST, { limit });
+      const damaged = rows.filter(isDamagedEntry);
+      if (damaged.length === 0) return rows.map(entryOf);
+      for (const row of damaged) {
+        const { n, queue, task_id: taskId, crc } = row;
+        this.#logger.error(
+          { queue, taskId },
+          "a result that waited for its delivery is damaged on disk; dropped",
+        );
+        if (n === undefined || crc === undefined) continue;
+        await this.#commits.write(() => this.#connection.run(REMOVE_DAMAGED, { n, crc }));
+      }
+    }
   }
 
   async remove(queue: string, { taskId, token }: Lease): Promise<void> {
     this.#lifetime.check();
     await this.#commits.write(() => this.#connection.run(REMOVE, { queue, taskId, token }));
   }
+}
+
+function outboxChecksum(queue: string, taskId: string, token: number, outcome: string): number {
+  return textChecksum(token, queue, taskId, outcome);
+}
+
+/** Whether an entry is not what was written. One from before there were checksums cannot be told. */
+export function isDamagedEntry(row: Row): boolean {
+  const { queue, task_id: taskId, token, outcome, crc } = row;
+  if (crc === null) return false;
+  return crc !== outboxChecksum(String(queue), String(taskId), Number(token), String(outcome));
 }
 
 function entryOf(row: Row): OutboxEntry {

@@ -7,13 +7,14 @@ import { cursorAfter, seqOfCursor } from "../cursor.ts";
 import { type Phase, PHASES, phasesOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
 import { summaryOf, taskOf } from "../task-view.ts";
+import { CHECKED_COLUMNS, checkTask } from "./checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { CORRUPT_HINT } from "./failure.ts";
-import { BODY_COLUMNS, bodiesOf, eventOf, FACT_COLUMNS, logLineOf, parsed, taskFacts } from "./rows.ts";
+import { bodiesOf, eventOf, FACT_COLUMNS, logLineOf, parsed, taskFacts } from "./rows.ts";
 
 const WHOLE_TASK = `
-  SELECT ${FACT_COLUMNS}, ${BODY_COLUMNS}
-    FROM tasks t JOIN payloads p ON p.seq = t.seq LEFT JOIN outcomes o ON o.seq = t.seq`;
+  SELECT ${FACT_COLUMNS}, ${CHECKED_COLUMNS}
+    FROM tasks t LEFT JOIN payloads p ON p.seq = t.seq LEFT JOIN outcomes o ON o.seq = t.seq`;
 const BY_ID = `${WHOLE_TASK} WHERE t.id = :taskId`;
 const BY_SEQ = `${WHOLE_TASK} WHERE t.seq = :seq`;
 const LOGS = "SELECT at_ms, stream, message FROM logs WHERE seq = :seq ORDER BY n";
@@ -28,12 +29,12 @@ export function taskById(connection: Connection, taskId: string): Task | undefin
 /** The task of a submission number that is known to exist. */
 export function taskBySeq(connection: Connection, seq: number): Task {
   const row = connection.get(BY_SEQ, { seq });
-  if (!row)
-    throw new StoreCorruptError(`the payload of task number ${seq} is missing`, { hint: CORRUPT_HINT });
+  if (!row) throw new StoreCorruptError(`the task number ${seq} is missing`, { hint: CORRUPT_HINT });
   return wholeTask(connection, row);
 }
 
 function wholeTask(connection: Connection, row: Row): Task {
+  checkTask(row);
   const facts = taskFacts(row);
   const { seq } = facts;
   const logs = connection.all(LOGS, { seq }).map(logLineOf);

@@ -19,9 +19,6 @@ export const FACT_COLUMNS: string =
   "t.seq, t.id, t.type, t.model_name, t.priority, t.phase, t.attempt, t.max_attempts, t.token, t.due_ms, " +
   "t.worker_id, t.idempotency_key, t.events, t.created_ms, t.updated_ms, o.error";
 
-/** The columns of {@link bodiesOf} beside logs and history, from `payloads p` and `outcomes o`. */
-export const BODY_COLUMNS = "p.payload, o.progress, o.result";
-
 /** Not the schema of content/json.ts, which copies every member. */
 const storedObject = z.custom<JsonObject>(isJsonObject);
 const optionalText = z.string().nullable();
@@ -78,7 +75,7 @@ export function taskFacts(row: Row): StoredFacts {
 
 const bodyRow = z.object({ payload: z.string(), progress: optionalText, result: optionalText });
 
-/** @param row - with {@link BODY_COLUMNS} */
+/** @param row - with the columns of checksum.ts */
 export function bodiesOf(row: Row, logs: readonly LogLine[], history: readonly TaskEvent[]): TaskBodies {
   const body = parsed(bodyRow, row);
   return {

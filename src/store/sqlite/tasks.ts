@@ -49,7 +49,9 @@ export class SqliteTaskStore implements TaskStore {
     return this.#write(() => {
       const settled = settleDueTasks(this.#connection, nowMs);
       if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
-      return claimTasks(this.#connection, claim, nowMs);
+      const { claims, damagedIds } = claimTasks(this.#connection, claim, nowMs);
+      if (damagedIds.length > 0) this.#unreported.push({ readyLanes: [], deadTaskIds: damagedIds });
+      return claims;
     });
   }
 

@@ -2,6 +2,7 @@
 import { MAX_HISTORY, type TaskEvent } from "../../task/task.ts";
 import type { Effect } from "../effect.ts";
 import { PHASE, type Phase } from "../phase.ts";
+import { textChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
 
 const MOVE = `
@@ -10,8 +11,8 @@ const MOVE = `
    WHERE seq = :seq`;
 
 const SET_OUTCOME = `
-  INSERT INTO outcomes (seq, error, result) VALUES (:seq, :error, :result)
-  ON CONFLICT (seq) DO UPDATE SET error = excluded.error, result = excluded.result`;
+  INSERT INTO outcomes (seq, error, result, crc) VALUES (:seq, :error, :result, :crc)
+  ON CONFLICT (seq) DO UPDATE SET error = excluded.error, result = excluded.result, crc = excluded.crc`;
 
 const ADD_EVENT = `
   INSERT INTO history (seq, n, at_ms, kind, worker_id, token, detail)
@@ -46,8 +47,8 @@ export function applyEffect(
     settledToken,
   });
   if (effect.outcome) {
-    const { error, result } = effect.outcome;
-    connection.run(SET_OUTCOME, { seq, error: jsonOrNull(error), result: jsonOrNull(result) });
+    const [error, result] = [jsonOrNull(effect.outcome.error), jsonOrNull(effect.outcome.result)];
+    connection.run(SET_OUTCOME, { seq, error, result, crc: textChecksum(seq, error, result) });
   }
   const leased = mover.phase === PHASE.leased;
   addEvent(connection, seq, mover.events + 1, {

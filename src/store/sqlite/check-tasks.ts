@@ -1,0 +1,114 @@
+/** What must hold of every task in the file, looked at one by one. */
+import { McpError } from "../../errors.ts";
+import { PHASE, type Phase } from "../phase.ts";
+import { damageOf, CHECKED_COLUMNS } from "./checksum.ts";
+import type { Connection, Row } from "./connection.ts";
+import {
+  bodiesOf,
+  eventOf,
+  FACT_COLUMNS,
+  leaseRow,
+  type LeaseRow,
+  logLineOf,
+  parsed,
+  taskFacts,
+} from "./rows.ts";
+
+/** So many tasks are held in memory at a time. */
+const PAGE = 500;
+
+// `NOT INDEXED`: the table itself is looked at; whether the indexes agree with it is SQLite's check.
+const NEXT = `
+  SELECT ${FACT_COLUMNS}, ${CHECKED_COLUMNS}, t.settled_token, t.holder
+    FROM tasks t NOT INDEXED LEFT JOIN payloads p ON p.seq = t.seq LEFT JOIN outcomes o ON o.seq = t.seq
+   WHERE t.seq > :after ORDER BY t.seq LIMIT ${PAGE}`;
+const HISTORY = "SELECT n, at_ms, kind, worker_id, token, detail FROM history WHERE seq = :seq ORDER BY n";
+const LOGS = "SELECT at_ms, stream, message FROM logs WHERE seq = :seq ORDER BY n";
+
+/** What is wrong with one task. */
+export interface TaskDamage {
+  /** As it is in the file, so it may itself be damaged. */
+  readonly taskId: string;
+  readonly what: string;
+}
+
+/** Every damage of every task, as it is found. @returns how many tasks there were */
+export function* damagedTasks(connection: Connection): Generator<TaskDamage, number> {
+  let count = 0;
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const rows = connection.all(NEXT, { after });
+    for (const row of rows) {
+      after = Number(row["seq"]);
+      const taskId = String(row["id"]);
+      for (const what of damageOfTask(connection, row)) yield { taskId, what };
+    }
+    count += rows.length;
+    if (rows.length < PAGE) return count;
+  }
+}
+
+function damageOfTask(connection: Connection, row: Row): readonly string[] {
+  try {
+    const damaged = damageOf(row);
+    if (damaged)
+      return [damaged === "task" ? "what was submitted has changed" : `its ${damaged} has changed`];
+    const seq = Number(row["seq"]);
+    const events = connection.all(HISTORY, { seq });
+    bodiesOf(row, connection.all(LOGS, { seq }).map(logLineOf), events.map(eventOf));
+    taskFacts(row);
+    const lease = parsed(leaseRow, row);
+    return [...phaseRules(lease, row), ...historyRules(lease, events)];
+  } catch (error) {
+    if (error instanceof McpError) return [error.message];
+    throw error;
+  }
+}
+
+function* phaseRules(lease: LeaseRow, row: Row): Generator<string> {
+  const { phase, due_ms: dueMs, token, settled_token: settled, attempt, max_attempts: most } = lease;
+  const timed = phase === PHASE.leased || phase === PHASE.delayed;
+  if (timed !== (dueMs !== null))
+    yield timed ? "it waits for an instant that is missing" : "it is due, but waits for nothing";
+  if (phase === PHASE.leased && (lease.holder === null || lease.worker_id === null))
+    yield "its lease has no holder";
+  if (attempt < 0 || attempt > most) yield `it has had ${attempt} of ${most} attempts`;
+  if (attempt > token) yield `it has had ${attempt} attempts with ${token} leases`;
+  if (settled !== null && settled > token) yield "a lease that was never given has ended it";
+  if (phase === PHASE.completed && row["result"] === null) yield "its result is missing";
+  const failed = phase === PHASE.failed || phase === PHASE.dead || phase === PHASE.cancelled;
+  if (failed && row["error"] === null) yield "the reason of its failure is missing";
+}
+
+/** The events after which a task may be in a phase. */
+const LAST_EVENTS: Readonly<Record<Phase, readonly string[]>> = {
+  [PHASE.ready]: ["submitted", "retried", "released", "expired"],
+  [PHASE.delayed]: ["submitted", "retried"],
+  [PHASE.leased]: ["claimed"],
+  [PHASE.completed]: ["completed"],
+  [PHASE.failed]: ["failed"],
+  [PHASE.dead]: ["dead-lettered"],
+  [PHASE.cancelled]: ["cancelled"],
+};
+
+function* historyRules(lease: LeaseRow, events: readonly Row[]): Generator<string> {
+  const last = events.at(-1);
+  if (!last) {
+    yield "its history is missing";
+    return;
+  }
+  const [first] = events;
+  if (last["n"] !== lease.events || Number(first?.["n"]) + events.length - 1 !== lease.events) {
+    yield "events are missing from its history";
+  }
+  const kind = String(last["kind"]);
+  if (!LAST_EVENTS[lease.phase].includes(kind))
+    yield `its state is not what its last event, ${kind}, made it`;
+  const claims = events.filter((event) => event["kind"] === "claimed");
+  const token = claims.at(-1)?.["token"] ?? 0;
+  if (token !== lease.token)
+    yield `its lease's token is ${lease.token}, not ${String(token)} as in its history`;
+  const refunds = events.filter((event) => event["kind"] === "released").length;
+  const whole = first?.["n"] === 1;
+  if (whole && lease.attempt !== claims.length - refunds) yield "its attempts are not those of its history";
+}
