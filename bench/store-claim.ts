@@ -2,7 +2,8 @@
  * What a claim costs with few and with many tasks queued: node bench/store-claim.ts [queued…]
  *
  * Claims are made 64 at a time, so that the fsync of the group commit is spread thin and the search shows. Each
- * task is completed and replaced outside of the measured time. Prints the median per claim, and the ratio of the last queue to the first.
+ * task is completed and replaced outside of the measured time. The last queue of each engine has as many lanes again
+ * that the claims do not take. Prints the median per claim, and the ratio of the last queue to the first.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,17 +14,32 @@ import type { StoredClaim, TaskDraft } from "../src/task/store.ts";
 const ROUNDS = 60;
 const AT_ONCE = 64;
 const FILL_BATCH = 1000;
-const LANES = 5;
+const OTHER_LANES = 100_000;
+const LANES = Array.from({ length: 5 }, (_, i) => `type-${i}`);
+const choice = { lanes: LANES, ranges: [] };
 
 const sizes = process.argv.slice(2).map(Number);
 const queues = sizes.length > 0 ? sizes : [1000, 100_000, 1_000_000];
 const folder = mkdtempSync(join(tmpdir(), "mcpp-bench-"));
 
 function draft(i: number): TaskDraft {
-  const lane = `type-${i % LANES}`;
+  const lane = LANES[i % LANES.length] ?? "";
   const payload = { text: "x".repeat(180) };
   const priority = 1 + (i % 10);
   return { id: `t${i}`, type: lane, modelName: "", payload, priority, maxAttempts: 3, digest: `${i}`, lane };
+}
+
+/** Tasks of as many lanes, none of which the claims take. */
+async function fillOthers({ tasks }: Stores, count: number): Promise<void> {
+  for (let from = 0; from < count; from += FILL_BATCH) {
+    await tasks.insert(
+      Array.from({ length: Math.min(FILL_BATCH, count - from) }, (_, i) => {
+        const name = `other-${from + i}`;
+        return { ...draft(0), id: name, digest: name, lane: name };
+      }),
+      0,
+    );
+  }
 }
 
 async function fill({ tasks }: Stores, count: number, first = 0): Promise<void> {
@@ -41,7 +57,7 @@ async function claimCost(stores: Stores, queued: number): Promise<number> {
   const { tasks } = stores;
   const costs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const request = { workerId: "w", holder: "h", takes: () => true, limit: 1, leaseUntilMs: 1e12 };
+    const request = { workerId: "w", holder: "h", choice, limit: 1, maxBytes: 1e9, leaseUntilMs: 1e12 };
     const startedAtMs = performance.now();
     const claims = await Promise.all(Array.from({ length: AT_ONCE }, () => tasks.claim(request, 0)));
     costs.push(((performance.now() - startedAtMs) * 1000) / AT_ONCE);
@@ -75,6 +91,12 @@ async function measure(engine: string, open: (path: string) => Promise<Stores>):
         `${(bytes / 1e6).toFixed(0)} MB, opened in ${openMs.toFixed(0)} ms`,
     );
   }
+  const crowded = await open(join(folder, "crowded.db"));
+  await fill(crowded, 1000);
+  await fillOthers(crowded, OTHER_LANES);
+  const median = await claimCost(crowded, 1000);
+  await crowded.close();
+  console.log(`${engine} 1000 queued beside ${OTHER_LANES} lanes of others: ${median.toFixed(1)} µs a claim`);
   console.log(`${engine} ratio: ${((medians.at(-1) ?? Number.NaN) / (medians[0] ?? Number.NaN)).toFixed(2)}`);
 }
 

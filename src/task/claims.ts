@@ -5,9 +5,9 @@ import type { Logger } from "../logger.ts";
 import { type CancelScope, currentScope, shield } from "../nursery/index.ts";
 import { boundedWait, throwIfAborted } from "./bounded-wait.ts";
 import { ParkedClaims } from "./parked-claims.ts";
-import { type ClaimedTask, type ClaimRequest, DEFAULT_LEASE_MS } from "./queue.ts";
-import { laneMatcher, laneOf } from "./routing.ts";
-import type { TaskStore } from "./store.ts";
+import { type ClaimedTask, type ClaimRequest, DEFAULT_LEASE_MS, MAX_CLAIM_BYTES } from "./queue.ts";
+import { laneChoice, laneOf, laneTest } from "./routing.ts";
+import type { LaneChoice, TaskStore } from "./store.ts";
 
 /** How long handing back the tasks of a claim that nobody waits for any more may take; after that their leases run out. */
 const HAND_BACK_MS = 5000;
@@ -46,15 +46,16 @@ export class Claims {
   ): Promise<readonly ClaimedTask[]> {
     const scope = currentScope();
     this.#throwIfClosed();
-    const takes = laneMatcher(request);
+    const choice = laneChoice(request);
     const { waitMs = 0, limit = 1 } = request;
-    if (waitMs === 0) return this.#handOver(holder, await this.#lease(holder, request, takes), scope, signal);
+    if (waitMs === 0)
+      return this.#handOver(holder, await this.#lease(holder, request, choice), scope, signal);
     const untilMs = this.#options.clock.now() + waitMs;
-    const spot = this.parked.enter(takes, limit);
+    const spot = this.parked.enter(laneTest(choice), limit);
     let call = this.parked.answer(spot);
     try {
       for (;;) {
-        const claimed = await this.#lease(holder, request, takes);
+        const claimed = await this.#lease(holder, request, choice);
         if (call) this.parked.answered(spot, call, claimed.map(laneOfClaimed));
         call = undefined;
         const timeoutMs = untilMs - this.#options.clock.now();
@@ -93,16 +94,13 @@ export class Claims {
     throw new ShuttingDownError("the queue is shutting down and hands out no more tasks");
   }
 
-  async #lease(
-    holder: string,
-    request: ClaimRequest,
-    takes: (lane: string) => boolean,
-  ): Promise<readonly ClaimedTask[]> {
+  async #lease(holder: string, request: ClaimRequest, choice: LaneChoice): Promise<readonly ClaimedTask[]> {
     const { store, clock, onLease } = this.#options;
     const { workerId, limit = 1, leaseMs = DEFAULT_LEASE_MS } = request;
     const nowMs = clock.epochMs();
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
-    const stored = await store.claim({ workerId, holder, takes, limit, leaseUntilMs }, nowMs);
+    const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
+    const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
     if (stored.length > 0) onLease(leaseUntilMs);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }

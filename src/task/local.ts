@@ -207,7 +207,8 @@ class QueueCore {
   /** Does for the changes of others what the methods above do for our own. */
   #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
     for (const taskId of endedTaskIds) this.#watches.ended(taskId);
-    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    if (readyLanes) for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    else this.#claims.parked.manyReady();
     if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
   }
 

@@ -19,7 +19,8 @@ export interface Spot {
 
 /** News that tasks are ready. */
 export interface Call {
-  readonly lane: string;
+  /** Undefined if everybody was called, whatever they take. */
+  readonly lane: string | undefined;
   /** How many of them are for the one called. */
   readonly tasks: number;
   /** Nobody knows how many there are: whoever finds one calls {@link SPREAD} others. */
@@ -78,8 +79,17 @@ export class ParkedClaims {
     this.#callSome(lane, 1, true);
   }
 
+  /** Tells that tasks are ready in more lanes than anybody named: everybody looks. */
+  manyReady(): void {
+    for (const spot of this.#spots) {
+      spot.call ??= { lane: undefined, tasks: spot.limit, spreading: false };
+      spot.ring?.();
+    }
+  }
+
   /** Hands a call on that its receiver could not act on. */
   pass(call: Call): void {
+    if (call.lane === undefined) return;
     this.#callSome(call.lane, call.tasks, call.spreading);
   }
 
@@ -89,7 +99,7 @@ export class ParkedClaims {
    * @param lanes - the lanes of the tasks it got; none means that nothing is left of what it takes
    */
   answered(spot: Spot, call: Call, lanes: readonly string[]): void {
-    if (lanes.length < spot.limit) return;
+    if (lanes.length < spot.limit || call.lane === undefined) return;
     if (call.spreading) {
       for (let i = 0; i < SPREAD; i++) this.someReady(call.lane);
       return;

@@ -27,14 +27,32 @@ export interface TaskDraft {
   readonly lane: string;
 }
 
+/** A stretch of all lanes in the order of their bytes. */
+export interface LaneRange {
+  /** The first lane that may be in it; text that ends in ASCII, or is empty. */
+  readonly from: string;
+  /** The first that is not in it any more. Default: it has no end. */
+  readonly before?: string | undefined;
+}
+
+/** Which lanes a claim takes tasks from. */
+export interface LaneChoice {
+  /** Looked up one by one: what that costs depends on the claim alone. */
+  readonly lanes: readonly string[];
+  /** Looked through, a bounded number of lanes a time; the next claim goes on with others. */
+  readonly ranges: readonly LaneRange[];
+}
+
 /** A claim, with everything decided but which task. */
 export interface StoreClaim {
   readonly workerId: string;
   /** The authenticated name of the claimer; a lease is only good in its hands. */
   readonly holder: string;
-  /** Whether tasks of a lane suit the worker. Called once for each lane that has a ready task. */
-  readonly takes: (lane: string) => boolean;
+  /** The lanes whose tasks suit the worker. */
+  readonly choice: LaneChoice;
   readonly limit: number;
+  /** The most that payload, progress and log lines of all tasks may have; the first task may have more. */
+  readonly maxBytes: number;
   readonly leaseUntilMs: number;
 }
 
@@ -80,8 +98,8 @@ export interface DueOutcome {
 export interface Survey {
   /** Those of the tasks asked about that have ended, or are gone. */
   readonly endedTaskIds: readonly string[];
-  /** Lanes that have claimable tasks. */
-  readonly readyLanes: readonly string[];
+  /** Lanes that have claimable tasks; undefined if they are too many to name. */
+  readonly readyLanes: readonly string[] | undefined;
   /** The next instant at which something falls due, if anything will. */
   readonly nextDueMs?: number | undefined;
 }
@@ -94,7 +112,10 @@ export interface TaskStore {
    * @throws IdempotencyConflictError if the key is known for a different digest
    */
   insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]>;
-  /** Leases up to `limit` ready tasks, by priority (descending) and then submission order. Each token is one more than the task's last. */
+  /**
+   * Leases up to `limit` ready tasks, by priority (descending) and then submission order. Each token is one more than
+   * the task's last. The order is strict among the lanes looked at, see {@link LaneChoice}.
+   */
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
   /** Also revives a lease that is overdue, if nothing has settled it yet. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;

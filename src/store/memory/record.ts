@@ -78,6 +78,12 @@ export function taskOfRecord(record: TaskRecord): Task {
   });
 }
 
+/** How much of a task's text travels with it, in bytes. */
+export function bytesOf({ payload, progress = "", logs }: TaskRecord): number {
+  const lines = logs.reduce((sum, { message }) => sum + Buffer.byteLength(message), 0);
+  return Buffer.byteLength(payload) + Buffer.byteLength(progress) + lines;
+}
+
 /** The object that a JSON text holds; undefined if there is no text. */
 export function parseObject(text: string | undefined): JsonObject | undefined {
   if (text === undefined) return undefined;

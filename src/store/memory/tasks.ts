@@ -26,7 +26,7 @@ import { cursorAfter, seqOfCursor } from "../cursor.ts";
 import { cancellationEffect, type Effect, expiryEffect, settlementEffect } from "../effect.ts";
 import { PHASE, type Phase, phasesOf, stateOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
-import { type Lifetime, MAX_DUE_BATCH } from "../stores.ts";
+import { type Lifetime, MAX_DUE_BATCH, MAX_SCANNED_LANES } from "../stores.ts";
 import { summaryOf } from "../task-view.ts";
 import { ReadyTasks } from "./ready.ts";
 import { parseObject, recordOf, remember, taskOfRecord, type TaskRecord } from "./record.ts";
@@ -80,7 +80,7 @@ export class MemoryTaskStore implements TaskStore {
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
     this.#lifetime.check();
     this.#settleDue(nowMs);
-    return this.#ready.take(claim.limit, claim.takes).map((record) => {
+    return this.#ready.take(claim).map((record) => {
       this.#move(record, PHASE.leased);
       record.dueMs = claim.leaseUntilMs;
       record.attempt += 1;
@@ -195,7 +195,8 @@ export class MemoryTaskStore implements TaskStore {
   async survey(taskIds: readonly string[]): Promise<Survey> {
     this.#lifetime.check();
     const ended = (id: string): boolean => (this.#tasks.get(id)?.phase ?? PHASE.completed) >= PHASE.completed;
-    const readyLanes = this.#ready.heads().map((record) => record.lane);
+    const lanes = this.#ready.lanes(MAX_SCANNED_LANES + 1);
+    const readyLanes = lanes.length > MAX_SCANNED_LANES ? undefined : lanes;
     return { endedTaskIds: taskIds.filter(ended), readyLanes, nextDueMs: this.#due.firstMs() };
   }
 

@@ -1,9 +1,9 @@
 /**
  * Hands out the best ready tasks.
  *
- * Each lane has its head at the front of the index `tasks_ready`, so a claim looks at one entry for each lane,
- * however many tasks wait. A filter over one index for all lanes was rejected: it slows down as tasks that the
- * worker does not take pile up in front.
+ * Each lane has its head at the front of the index `tasks_ready`, so a claim looks at one entry for each lane that
+ * suits it, however many tasks wait. A filter over one index for all lanes was rejected: it slows down as tasks that
+ * the worker does not take pile up in front.
  */
 import * as z from "zod";
 import type { StoreClaim, StoredClaim } from "../../task/store.ts";
@@ -11,25 +11,20 @@ import type { Task } from "../../task/task.ts";
 import { Heap } from "../heap.ts";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
+import type { LaneScan } from "./lanes.ts";
 import { taskBySeq } from "./read.ts";
 import { parsed } from "./rows.ts";
 import { addEvent } from "./transition.ts";
 
-/**
- * A loose index scan: from each lane one seek to the next, instead of a walk over all ready tasks. The index is
- * named because the planner, which keeps no statistics here, would walk `tasks_by_phase`.
- */
-export const READY_LANES = `
-  WITH RECURSIVE lanes (lane) AS (
-    SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0
-    UNION ALL
-    SELECT (SELECT min(lane) FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL
-  )
-  SELECT lane FROM lanes WHERE lane IS NOT NULL`;
-
 /** The best task of one lane. */
 export const HEAD_OF_LANE = `
   SELECT seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane = :lane ORDER BY priority DESC, seq LIMIT 1`;
+
+/** How much of a task's text travels with it. SQLite knows the length of a text without reading it. */
+const SIZE = `
+  SELECT octet_length(p.payload) + coalesce(octet_length(o.progress), 0)
+         + (SELECT coalesce(sum(octet_length(message)), 0) FROM logs WHERE seq = :seq) AS bytes
+    FROM payloads p LEFT JOIN outcomes o ON o.seq = p.seq WHERE p.seq = :seq`;
 
 const LEASE = `
   UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
@@ -43,27 +38,37 @@ interface Head {
   readonly lane: string;
 }
 
-const laneRow = z.object({ lane: z.string() });
 const headRow = z.object({ seq: z.int(), priority: z.int() });
+const sizeRow = z.object({ bytes: z.int() });
 const leasedRow = z.object({ token: z.int(), events: z.int() });
 
-/** Leases up to `limit` tasks of the lanes that the worker takes: higher priority first, then first in, first out. */
-export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: number): StoredClaim[] {
+/** Leases up to `limit` tasks of the lanes that suit the worker: higher priority first, then first in, first out. */
+export function claimTasks(
+  connection: Connection,
+  claim: StoreClaim,
+  scan: LaneScan,
+  nowMs: number,
+): StoredClaim[] {
   const heads = new Heap<Head>((a, b) =>
     a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority,
   );
-  for (const row of connection.all(READY_LANES)) {
-    const { lane } = parsed(laneRow, row);
-    if (claim.takes(lane)) offerHead(connection, lane, heads);
-  }
+  const { lanes, ranges } = claim.choice;
+  for (const lane of new Set([...lanes, ...scan.next(ranges)])) offerHead(connection, lane, heads);
   const claims: StoredClaim[] = [];
+  let bytes = 0;
   while (claims.length < claim.limit) {
     const best = heads.pop();
     if (!best) break;
+    bytes += sizeOf(connection, best.seq);
+    if (claims.length > 0 && bytes > claim.maxBytes) break;
     claims.push(leaseTask(connection, best.seq, claim, nowMs));
     if (claims.length < claim.limit) offerHead(connection, best.lane, heads);
   }
   return claims;
+}
+
+function sizeOf(connection: Connection, seq: number): number {
+  return parsed(sizeRow, connection.get(SIZE, { seq })).bytes;
 }
 
 function offerHead(connection: Connection, lane: string, heads: Heap<Head>): void {

@@ -18,6 +18,7 @@ import type { Connection } from "./connection.ts";
 import { nextDueMs, settleDueTasks, type Settled } from "./due.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { insertTask } from "./insert.ts";
+import { LaneScan } from "./lanes.ts";
 import { addNote, cancelTask, findLease, renewLease, settleLease } from "./lease.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { PRUNE_BATCH, pruneTasks } from "./prune.ts";
@@ -30,6 +31,7 @@ export class SqliteTaskStore implements TaskStore {
   readonly #commits: GroupCommit;
   readonly #lifetime: Lifetime;
   readonly #neighbours: Neighbours;
+  readonly #scan: LaneScan;
   /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
   readonly #unreported: Settled[] = [];
 
@@ -38,6 +40,7 @@ export class SqliteTaskStore implements TaskStore {
     this.#commits = commits;
     this.#lifetime = lifetime;
     this.#neighbours = neighbours;
+    this.#scan = new LaneScan(connection);
   }
 
   async insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]> {
@@ -46,11 +49,13 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
-    return this.#write(() => {
-      const settled = settleDueTasks(this.#connection, nowMs);
-      if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
-      return claimTasks(this.#connection, claim, nowMs);
-    });
+    const { settled, claims } = await this.#write(() => ({
+      settled: settleDueTasks(this.#connection, nowMs),
+      claims: claimTasks(this.#connection, claim, this.#scan, nowMs),
+    }));
+    // Only now: a claim that failed took back what it had settled.
+    if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
+    return claims;
   }
 
   async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { hasCode } from "../../../src/errors.ts";
 import type { Settlement, TaskStore } from "../../../src/task/store.ts";
 import type { TaskState } from "../../../src/task/task.ts";
-import { claimOf, draft, idsOf, type OpenStores } from "./fixtures.ts";
+import { claimOf, draft, idsOf, only, type OpenStores } from "./fixtures.ts";
 
 const MAX_ATTEMPTS = 2;
 const LEASE_MS = 10;
@@ -148,9 +148,8 @@ async function step(tasks: TaskStore, model: Model, one: Operation): Promise<voi
     return;
   }
   if (one.op === "claim") {
-    const takes = (name: string): boolean => one.lanes.includes(name);
     const claims = await tasks.claim(
-      claimOf({ takes, limit: one.limit, leaseUntilMs: nowMs + LEASE_MS }),
+      claimOf({ ...only(...one.lanes), limit: one.limit, leaseUntilMs: nowMs + LEASE_MS }),
       nowMs,
     );
     assert.deepEqual(idsOf(claims), model.claim(one.lanes, one.limit));
