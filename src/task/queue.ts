@@ -154,7 +154,11 @@ export interface TaskQueue {
   renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
   /** Adds progress and log lines to a running task. @throws LeaseLostError */
   note(lease: Lease, note: TaskNote, options?: CallOptions): Promise<void>;
-  /** Ends a task with its result. Repeating it under the same lease is harmless. @throws LeaseLostError */
+  /**
+   * Ends a task with its result. Repeating it under the same lease is harmless.
+   *
+   * @throws LeaseLostError, TaskFinishedError if the same lease ended it with another result
+   */
   complete(lease: Lease, result: JsonObject, options?: CallOptions): Promise<void>;
   /** Reports that an attempt failed: back to the queue after a pause, or the end. @throws LeaseLostError */
   fail(lease: Lease, failure: Failure, options?: CallOptions): Promise<void>;

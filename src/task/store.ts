@@ -117,15 +117,15 @@ export interface TaskStore {
    * the task's last. The order is strict among the lanes looked at, see {@link LaneChoice}.
    */
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
-  /** Also revives a lease that is overdue, if nothing has settled it yet. @throws LeaseLostError */
+  /** Also revives a lease that has run out, if nobody was given the task since. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
   /** @throws LeaseLostError */
   note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void>;
   /**
-   * Settles a lease. Repeating a completed or failed settlement under the token that settled it does nothing.
-   * An overdue lease that nothing has settled yet still counts for `completed`, and for nothing else.
+   * Settles a lease. Repeating what ended the task under the token that ended it does nothing. A lease that has run
+   * out still counts for `completed` if nobody was given the task since, and for nothing else.
    *
-   * @throws LeaseLostError
+   * @throws LeaseLostError, TaskFinishedError if the lease ended the task in another way before
    */
   settle(lease: HeldLease, settlement: Settlement, nowMs: number): Promise<void>;
   /** Ends a task that has not ended. @throws TaskNotFoundError, TaskFinishedError */
@@ -134,7 +134,10 @@ export interface TaskStore {
   /** The lease in force on a task: its token, holder and worker; undefined if it is not running or unknown. */
   leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined>;
   list(filter: TaskFilter & { readonly limit: number }): Promise<TaskPage>;
-  /** Makes delayed tasks ready and gives back those whose lease is over; those without attempts left are dead-lettered. */
+  /**
+   * Makes delayed tasks ready and gives back those whose lease is over; those without attempts left are dead-lettered.
+   * A lease that lapsed while nobody had the store open holds once more for as long: its worker could not renew it.
+   */
   settleDue(nowMs: number): Promise<DueOutcome>;
   stats(nowMs: number): Promise<QueueStats>;
   /**

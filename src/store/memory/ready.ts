@@ -11,7 +11,7 @@ const MIN_REBUILD = 64;
 
 interface Lane {
   readonly heap: Heap<TaskRecord>;
-  /** How many in the heap were cancelled there. */
+  /** How many in the heap are not ready any more. */
   stale: number;
 }
 
@@ -32,8 +32,8 @@ export class ReadyTasks {
     lane.heap.push(record);
   }
 
-  /** Notes that a task in here was cancelled. */
-  noteCancelled(record: TaskRecord): void {
+  /** Notes that a task in here is not ready any more. */
+  noteGone(record: TaskRecord): void {
     const lane = this.#lanes.get(record.lane);
     if (!lane) return;
     lane.stale += 1;

@@ -61,10 +61,10 @@ export function recordOf(draft: TaskDraft, seq: number, nowMs: number): TaskReco
   };
 }
 
-/** Adds what happened to the history and forgets what is too old for it. */
+/** Adds what happened to the history and forgets what is too old for it, but never the first event. */
 export function remember(record: TaskRecord, event: TaskEvent): void {
   record.history.push(event);
-  if (record.history.length > MAX_HISTORY) record.history.shift();
+  if (record.history.length > MAX_HISTORY) record.history.splice(1, 1);
 }
 
 /** The task as a caller sees it: a copy. */

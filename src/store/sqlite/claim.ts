@@ -28,7 +28,7 @@ const SIZE = `
 
 const LEASE = `
   UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
-                   due_ms = :leaseUntilMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
+                   due_ms = :leaseUntilMs, lease_ms = :leaseUntilMs - :nowMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
    WHERE seq = :seq
   RETURNING token, events`;
 

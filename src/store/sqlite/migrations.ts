@@ -111,8 +111,11 @@ const OUTBOX = `
   ) STRICT;
   CREATE INDEX outbox_by_age ON outbox (created_ms, n);`;
 
+/** How long the lease in force was when its worker last asked; NULL once the owner has lengthened it by itself. */
+const LEASE_LENGTH = "ALTER TABLE tasks ADD COLUMN lease_ms REAL;";
+
 /** In the order in which they are taken. The database is at version n once the first n were. */
-const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX];
+const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX, LEASE_LENGTH];
 
 const versionRow = z.object({ user_version: z.int() });
 

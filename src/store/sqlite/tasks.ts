@@ -15,7 +15,7 @@ import { PHASE } from "../phase.ts";
 import type { Lifetime } from "../stores.ts";
 import { claimTasks } from "./claim.ts";
 import type { Connection } from "./connection.ts";
-import { nextDueMs, settleDueTasks, type Settled } from "./due.ts";
+import { lengthenLapsedLeases, nextDueMs, settleDueTasks, type Settled } from "./due.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { insertTask } from "./insert.ts";
 import { LaneScan } from "./lanes.ts";
@@ -35,6 +35,9 @@ export class SqliteTaskStore implements TaskStore {
   /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
   readonly #unreported: Settled[] = [];
 
+  /** What lapsed while the file was closed was looked at. */
+  #caughtUp = false;
+
   constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime, neighbours: Neighbours) {
     this.#connection = connection;
     this.#commits = commits;
@@ -50,9 +53,10 @@ export class SqliteTaskStore implements TaskStore {
 
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
     const { settled, claims } = await this.#write(() => ({
-      settled: settleDueTasks(this.#connection, nowMs),
+      settled: this.#settleDue(nowMs),
       claims: claimTasks(this.#connection, claim, this.#scan, nowMs),
     }));
+    this.#caughtUp = true;
     // Only now: a claim that failed took back what it had settled.
     if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
     return claims;
@@ -93,9 +97,10 @@ export class SqliteTaskStore implements TaskStore {
 
   async settleDue(nowMs: number): Promise<DueOutcome> {
     const { settled, next } = await this.#write(() => ({
-      settled: settleDueTasks(this.#connection, nowMs),
+      settled: this.#settleDue(nowMs),
       next: nextDueMs(this.#connection),
     }));
+    this.#caughtUp = true;
     const all = [...this.#unreported.splice(0), settled];
     const readyLanes = [...new Set(all.flatMap((one) => one.readyLanes))];
     const deadTaskIds = all.flatMap((one) => one.deadTaskIds);
@@ -126,6 +131,11 @@ export class SqliteTaskStore implements TaskStore {
       if (gone < size) break;
     }
     return pruned;
+  }
+
+  #settleDue(nowMs: number): Settled {
+    if (!this.#caughtUp) lengthenLapsedLeases(this.#connection, nowMs);
+    return settleDueTasks(this.#connection, nowMs);
   }
 
   async #write<T>(operation: () => T): Promise<T> {

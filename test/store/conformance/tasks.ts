@@ -239,8 +239,13 @@ function settlementConformance(open: OpenStores): void {
     await stores.tasks.insert([draft("a")], 0);
     const lease = leaseOf(await claimOne(stores.tasks));
     await stores.tasks.settle(lease, { kind: "completed", result: { n: 1 } }, 10);
-    await stores.tasks.settle(lease, { kind: "completed", result: { n: 2 } }, 20);
-    await stores.tasks.settle(lease, { kind: "failed", error, deadLetter: false }, 30);
+    await stores.tasks.settle(lease, { kind: "completed", result: { n: 1 } }, 15);
+    const finished = { code: "E_TASK_FINISHED" };
+    await assert.rejects(stores.tasks.settle(lease, { kind: "completed", result: { n: 2 } }, 20), finished);
+    await assert.rejects(
+      stores.tasks.settle(lease, { kind: "failed", error, deadLetter: false }, 30),
+      finished,
+    );
 
     const task = await stores.tasks.get("a");
     assert.deepEqual([task?.state, task?.result, task?.updatedAtMs], ["completed", { n: 1 }, 10]);
@@ -318,7 +323,7 @@ function settlementConformance(open: OpenStores): void {
     });
   });
 
-  it("keeps the last 50 events of a task", async () => {
+  it("keeps 50 events of a task, the first and the last ones", async () => {
     await using stores = await open();
     await stores.tasks.insert([draft("a")], 0);
     for (let i = 1; i <= 40; i++) {
@@ -327,7 +332,7 @@ function settlementConformance(open: OpenStores): void {
     }
     const history = (await stores.tasks.get("a"))?.history ?? [];
     assert.equal(history.length, 50);
-    assert.deepEqual([history[0]?.token, history.at(-1)?.token], [16, 40]);
+    assert.deepEqual([history[0]?.kind, history[1]?.token, history.at(-1)?.token], ["submitted", 16, 40]);
   });
 }
 
