@@ -24,7 +24,7 @@ import { type MessageChannel, WireChannel } from "./channel.ts";
 import type { P2pLimits } from "./limits.ts";
 import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
 import type { Session } from "./session.ts";
-import { Wire, type WireUser } from "./wire.ts";
+import { type Sending, Wire, type WireUser } from "./wire.ts";
 
 /** What serving needs. */
 export interface ServeOptions {
@@ -36,6 +36,21 @@ export interface ServeOptions {
   /** Whether there is a token to prove. */
   readonly hasToken: boolean;
   readonly onMcp: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
+}
+
+/** How long taking back what an undelivered answer did may take. */
+const UNDO_LIMIT_MS = 10_000;
+
+/** How a call ended. */
+interface CallEnd {
+  readonly value?: unknown;
+  readonly error?: ErrorFacts | undefined;
+  readonly undo?: (() => Promise<void>) | undefined;
+}
+
+/** An answer that would have to be taken back. */
+interface Revocable extends Sending {
+  readonly undo: () => Promise<void>;
 }
 
 /** A context that makes an AbortSignal only for a handler that looks at it. */
@@ -61,6 +76,8 @@ export class Served implements WireUser {
   readonly #onGone: (served: Served) => void;
   /** Calls that run, by id; `undefined` until their scope is open. */
   readonly #running = new Map<RequestId, CancelScope | undefined>();
+  /** Answers that may not have left yet. */
+  #revocable: Revocable[] = [];
   #channel: WireChannel | undefined;
   #halfClosed = false;
   /** Answers that belong to no request. */
@@ -110,6 +127,8 @@ export class Served implements WireUser {
   onEnd(error: Error | undefined): void {
     for (const scope of this.#running.values()) scope?.cancel("the caller's connection ended");
     this.#running.clear();
+    for (const { sent, undo } of this.#revocable) if (!sent) this.#takeBack(undo);
+    this.#revocable = [];
     this.#channel?.end(error);
     this.#onGone(this);
   }
@@ -186,34 +205,51 @@ export class Served implements WireUser {
       { timeoutMs: limits.maxCallMs },
     );
     ended.then(
-      (outcome) =>
-        this.#finish(id, outcome?.ok === true ? { value: outcome.value } : { error: outcome?.error }),
+      (outcome) => this.#finish(id, outcome?.ok === true ? outcome : { error: outcome?.error }),
       (error: unknown) => this.#finish(id, { error: errorFacts(error) }),
     );
   }
 
   /** A call has ended. If it is not in the map any more nobody waits for it: it was cancelled. */
-  #finish(id: RequestId, end: { readonly value?: unknown; readonly error?: ErrorFacts | undefined }): void {
+  #finish(id: RequestId, end: CallEnd): void {
     // Only now, not when it was cancelled: a handler that does not heed its signal still takes its place.
     this.#session.serving -= 1;
-    if (!this.#running.delete(id)) return;
+    if (!this.#running.delete(id)) {
+      this.#takeBack(end.undo);
+      return;
+    }
     this.#answer(
       id,
       end.error ? errorAnswer(id, end.error) : { jsonrpc: "2.0", id, result: end.value ?? null },
+      end.undo,
     );
     this.#closeIfDone();
   }
 
-  #answer(id: RequestId, answer: object): void {
-    if (this.wire.ended) return;
+  #answer(id: RequestId, answer: object, undo?: () => Promise<void>): void {
+    const revocable = undo && { sent: false, dropped: false, undo };
+    if (this.wire.ended) {
+      this.#takeBack(undo);
+      return;
+    }
     try {
-      this.wire.send(answer);
+      this.wire.send(answer, revocable);
+      if (revocable) this.#revocable = [...this.#revocable.filter(({ sent }) => !sent), revocable];
     } catch (error) {
+      this.#takeBack(undo);
       if (error instanceof ConnectionLostError) return;
       // It did not fit into a frame, or is no JSON: the caller learns that instead.
       this.#options.logger.warn({ err: error }, "an answer could not be sent");
       this.wire.send(errorAnswer(id, errorFacts(error)));
     }
+  }
+
+  #takeBack(undo: (() => Promise<void>) | undefined): void {
+    if (!undo) return;
+    const { nursery, logger } = this.#options;
+    nursery.run(undo, { timeoutMs: UNDO_LIMIT_MS }).catch((error: unknown) => {
+      logger.warn({ err: error }, "what an undelivered answer did could not be taken back");
+    });
   }
 
   #onProof(id: RequestId, name: "auth.challenge" | "auth.prove", params: unknown): void {

@@ -6,6 +6,8 @@
 import * as z from "zod";
 import { callerName } from "../authority/caller.ts";
 import { type JsonObject, jsonObject } from "../content/json.ts";
+import { hasCode } from "../errors.ts";
+import { shield } from "../nursery/index.ts";
 import type { Method, ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import type { LocalTaskQueue } from "./local.ts";
@@ -19,6 +21,7 @@ import type {
   TaskFilter,
   TaskNote,
   TaskPage,
+  TaskQueue,
   WaitOutcome,
 } from "./queue.ts";
 import {
@@ -39,6 +42,9 @@ import {
   waitOutcomeSchema,
 } from "./schemas.ts";
 import { type NewTask, type Task, taskSchema } from "./task.ts";
+
+/** How long handing back may take when everything is being stopped. */
+const RELEASE_LIMIT_MS = 5000;
 
 /** The answer of a method that has nothing to say. */
 export type Done = Readonly<Record<string, never>>;
@@ -82,7 +88,8 @@ export const taskMethods: TaskMethods = {
     grant: "work",
     input: claimRequestSchema,
     output: z.object({ claims: z.array(claimedTaskSchema) }),
-    // A second claim takes other tasks; those of the lost answer come back when their leases end.
+    // A second claim takes other tasks. Those of an answer that was not delivered are released at once, see below,
+    // and those of one that was lost on the way come back when their leases end.
     idempotent: false,
   },
   renew: {
@@ -157,6 +164,19 @@ export const taskMethods: TaskMethods = {
   stats: { name: "task.stats", grant: "observe", input: done, output: queueStatsSchema, idempotent: true },
 };
 
+/** Hands back the tasks of a claim that did not reach its worker. Those that are not held any more are left alone. */
+export async function releaseAll(
+  queue: Pick<TaskQueue, "release">,
+  claims: readonly ClaimedTask[],
+): Promise<void> {
+  const reason = "the claim did not reach its worker";
+  const results = await shield(RELEASE_LIMIT_MS, () =>
+    Promise.allSettled(claims.map(({ lease }) => queue.release(lease, reason))),
+  );
+  for (const result of results)
+    if (result.status === "rejected" && !hasCode(result.reason, "E_LEASE_LOST")) throw result.reason;
+}
+
 /** Serves a queue to peers: each acts in its own authenticated name, so a lease is good only in its hands. */
 export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[] {
   const m = taskMethods;
@@ -164,9 +184,13 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
     serve(m.submit, async ({ tasks }, { caller, signal }) => ({
       receipts: await queue.as(callerName(caller)).submit(tasks, { signal }),
     })),
-    serve(m.claim, async (request, { caller, signal }) => ({
-      claims: await queue.as(callerName(caller)).claim(request, { signal }),
-    })),
+    serve(
+      m.claim,
+      async (request, { caller, signal }) => ({
+        claims: await queue.as(callerName(caller)).claim(request, { signal }),
+      }),
+      ({ claims }, { caller }) => releaseAll(queue.as(callerName(caller)), claims),
+    ),
     serve(m.renew, async ({ lease, leaseMs }, { caller, signal }) => ({
       leaseUntilMs: await queue.as(callerName(caller)).renew(lease, leaseMs, { signal }),
     })),

@@ -17,7 +17,7 @@ const WAKE = `UPDATE tasks SET phase = ${PHASE.ready}, ready_ms = due_ms, due_ms
 
 /** Lengthens, once, the leases that are overdue by as long as they were. */
 export const LENGTHEN_LAPSED: string = `
-  UPDATE tasks SET due_ms = :nowMs + lease_ms, lease_ms = NULL
+  UPDATE tasks INDEXED BY tasks_due SET due_ms = :nowMs + lease_ms, lease_ms = NULL
    WHERE due_ms <= :nowMs AND phase = ${PHASE.leased} AND lease_ms IS NOT NULL`;
 
 /** The next instant at which something falls due. */
