@@ -5,7 +5,13 @@ import type { Logger } from "../logger.ts";
 import { type CancelScope, currentScope, shield } from "../nursery/index.ts";
 import { boundedWait, throwIfAborted } from "./bounded-wait.ts";
 import { ParkedClaims } from "./parked-claims.ts";
-import { type ClaimedTask, type ClaimRequest, DEFAULT_LEASE_MS, MAX_CLAIM_BYTES } from "./queue.ts";
+import {
+  type ClaimedTask,
+  type ClaimRequest,
+  DEFAULT_LEASE_MS,
+  MAX_CLAIM_BYTES,
+  type ReadyRequest,
+} from "./queue.ts";
 import { laneChoice, laneOf, laneTest } from "./routing.ts";
 import type { LaneChoice, TaskStore } from "./store.ts";
 
@@ -14,7 +20,7 @@ const HAND_BACK_MS = 5000;
 
 /** What claims work on. */
 export interface ClaimsOptions {
-  readonly store: Pick<TaskStore, "claim" | "settle">;
+  readonly store: Pick<TaskStore, "claim" | "settle" | "anyReady">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told when a lease ends if it is not renewed, in milliseconds since 1970. */
@@ -70,6 +76,27 @@ export class Claims {
       this.parked.leave(spot);
       // The store failed before the call could be answered.
       if (call) this.parked.pass(call);
+    }
+  }
+
+  /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
+  async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
+    this.#throwIfClosed();
+    const { store, clock } = this.#options;
+    const choice = laneChoice(request);
+    const looker = this.parked.look(laneTest(choice));
+    try {
+      if (await store.anyReady(choice)) return true;
+      const bounds = { clock, timeoutMs: request.waitMs ?? 0, signal };
+      const rung = await boundedWait(bounds, (ring) => {
+        if (this.#closed || looker.rung) ring();
+        looker.ring = ring;
+        return () => undefined;
+      });
+      this.#throwIfClosed();
+      return rung;
+    } finally {
+      this.parked.lookAway(looker);
     }
   }
 

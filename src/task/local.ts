@@ -25,6 +25,7 @@ import {
   leaseMsSchema,
   leaseSchema,
   newTasksSchema,
+  readyRequestSchema,
   reasonSchema,
   taskFilterSchema,
   taskIdSchema,
@@ -137,6 +138,10 @@ class QueueCore {
           const claim = parseInput(claimRequestSchema, request, "claim");
           return this.#claims.claim(holder, claim, options?.signal);
         }),
+      ready: (request, options) =>
+        begin(options, async () =>
+          this.#claims.ready(parseInput(readyRequestSchema, request, "ready"), options?.signal),
+        ),
       renew: (lease, leaseMs, options) => begin(options, () => this.#renew(holder, lease, leaseMs)),
       note: (lease, note, options) =>
         begin(options, async () => {

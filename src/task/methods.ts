@@ -17,6 +17,7 @@ import type {
   Failure,
   Lease,
   QueueStats,
+  ReadyRequest,
   SubmitReceipt,
   TaskFilter,
   TaskNote,
@@ -32,6 +33,7 @@ import {
   leaseSchema,
   newTasksSchema,
   queueStatsSchema,
+  readyRequestSchema,
   reasonSchema,
   submitReceiptSchema,
   taskFilterSchema,
@@ -58,6 +60,7 @@ export interface TaskMethods {
     { readonly receipts: readonly SubmitReceipt[] }
   >;
   readonly claim: Method<ClaimRequest, { readonly claims: readonly ClaimedTask[] }>;
+  readonly ready: Method<ReadyRequest, { readonly ready: boolean }>;
   readonly renew: Method<
     { readonly lease: Lease; readonly leaseMs: number },
     { readonly leaseUntilMs: number }
@@ -91,6 +94,13 @@ export const taskMethods: TaskMethods = {
     // A second claim takes other tasks. Those of an answer that was not delivered are released at once, see below,
     // and those of one that was lost on the way come back when their leases end.
     idempotent: false,
+  },
+  ready: {
+    name: "task.ready",
+    grant: "work",
+    input: readyRequestSchema,
+    output: z.object({ ready: z.boolean() }),
+    idempotent: true,
   },
   renew: {
     name: "task.renew",
@@ -191,6 +201,9 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
       }),
       ({ claims }, { caller }) => releaseAll(queue.as(callerName(caller)), claims),
     ),
+    serve(m.ready, async (request, { caller, signal }) => ({
+      ready: await queue.as(callerName(caller)).ready(request, { signal }),
+    })),
     serve(m.renew, async ({ lease, leaseMs }, { caller, signal }) => ({
       leaseUntilMs: await queue.as(callerName(caller)).renew(lease, leaseMs, { signal }),
     })),

@@ -38,6 +38,9 @@ export interface ClaimRequest {
   readonly leaseMs?: number | undefined;
 }
 
+/** What a worker waits for: the same as in a {@link ClaimRequest}. */
+export type ReadyRequest = Pick<ClaimRequest, "types" | "skills" | "waitMs">;
+
 /** A task that was claimed, with the lease to act under. */
 export interface ClaimedTask {
   readonly task: Task;
@@ -150,6 +153,12 @@ export interface TaskQueue {
    * more than {@link MAX_CLAIM_BYTES}. Empty if the wait was in vain.
    */
   claim(request: ClaimRequest, options?: CallOptions): Promise<readonly ClaimedTask[]>;
+  /**
+   * Waits until there is a task that such a claim could get, and takes nothing: somebody else may be quicker.
+   *
+   * @returns false if the wait was in vain
+   */
+  ready(request: ReadyRequest, options?: CallOptions): Promise<boolean>;
   /** Makes a lease hold for `leaseMs` more from now. @returns until when @throws LeaseLostError */
   renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
   /** Adds progress and log lines to a running task. @throws LeaseLostError */

@@ -9,7 +9,7 @@ import type { Method, PeerTarget, RpcClient } from "../peer/rpc.ts";
 import { pause } from "./bounded-wait.ts";
 import { releaseAll, taskMethods } from "./methods.ts";
 import type { CallOptions, TaskQueue, WaitOutcome } from "./queue.ts";
-import { claimRequestSchema, waitMsSchema } from "./schemas.ts";
+import { claimRequestSchema, readyRequestSchema, waitMsSchema } from "./schemas.ts";
 
 /** The longest wait in one request, so that a peer which went away is noticed. */
 export const WAIT_CHUNK_MS = 60_000;
@@ -48,6 +48,10 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
         onLate: (late) => releaseAll(queue, late.claims),
       });
       return claims;
+    },
+    async ready(request, options) {
+      const { waitMs } = parseInput(readyRequestSchema, request, "ready");
+      return (await call(m.ready, request, options, waitMs)).ready;
     },
     renew: async (lease, leaseMs, options) => (await call(m.renew, { lease, leaseMs }, options)).leaseUntilMs,
     note: async (lease, note, options) => void (await call(m.note, { lease, note }, options)),

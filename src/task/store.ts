@@ -117,6 +117,8 @@ export interface TaskStore {
    * the task's last. The order is strict among the lanes looked at, see {@link LaneChoice}.
    */
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
+  /** Whether a claim of these lanes would get a task, as far as nothing has fallen due since. */
+  anyReady(choice: LaneChoice): Promise<boolean>;
   /** Also revives a lease that has run out, if nobody was given the task since. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
   /** @throws LeaseLostError */

@@ -2,7 +2,7 @@
 import { PHASE } from "../phase.ts";
 import { Heap } from "../heap.ts";
 import { isInRange } from "../../task/routing.ts";
-import type { LaneRange, StoreClaim } from "../../task/store.ts";
+import type { LaneChoice, LaneRange, StoreClaim } from "../../task/store.ts";
 import { MAX_SCANNED_LANES } from "../stores.ts";
 import { bytesOf, type TaskRecord } from "./record.ts";
 
@@ -62,6 +62,15 @@ export class ReadyTasks {
       if (next) heads.push(next);
     }
     return taken;
+  }
+
+  /** Whether a lane of `choice` has a ready task. */
+  any({ lanes, ranges }: LaneChoice): boolean {
+    if (lanes.some((lane) => this.#head(lane))) return true;
+    if (ranges.length === 0) return false;
+    for (const lane of this.#lanes.keys())
+      if (ranges.some((range) => isInRange(lane, range)) && this.#head(lane)) return true;
+    return false;
   }
 
   /** The first lanes that have ready tasks, at most `limit`. */

@@ -14,6 +14,7 @@ import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "
 import type {
   DueOutcome,
   HeldLease,
+  LaneChoice,
   Settlement,
   StoreClaim,
   StoredClaim,
@@ -92,6 +93,11 @@ export class MemoryTaskStore implements TaskStore {
       this.#due.add(record);
       return { task: taskOfRecord(record), token: record.token };
     });
+  }
+
+  async anyReady(choice: LaneChoice): Promise<boolean> {
+    this.#lifetime.check();
+    return this.#ready.any(choice);
   }
 
   async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {

@@ -6,12 +6,12 @@
  * the worker does not take pile up in front.
  */
 import * as z from "zod";
-import type { StoreClaim, StoredClaim } from "../../task/store.ts";
+import type { LaneChoice, StoreClaim, StoredClaim } from "../../task/store.ts";
 import type { Task } from "../../task/task.ts";
 import { Heap } from "../heap.ts";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
-import type { LaneScan } from "./lanes.ts";
+import { type LaneScan, lanesIn } from "./lanes.ts";
 import { taskBySeq } from "./read.ts";
 import { parsed } from "./rows.ts";
 import { addEvent } from "./transition.ts";
@@ -65,6 +65,14 @@ export function claimTasks(
     if (claims.length < claim.limit) offerHead(connection, best.lane, heads);
   }
   return claims;
+}
+
+/** Whether a lane of `choice` has a ready task. */
+export function anyReady(connection: Connection, { lanes, ranges }: LaneChoice): boolean {
+  return (
+    lanes.some((lane) => connection.get(HEAD_OF_LANE, { lane })) ||
+    ranges.some((range) => lanesIn(connection, range, 1).length > 0)
+  );
 }
 
 function sizeOf(connection: Connection, seq: number): number {

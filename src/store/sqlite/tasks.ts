@@ -3,6 +3,7 @@ import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "
 import type {
   DueOutcome,
   HeldLease,
+  LaneChoice,
   Settlement,
   StoreClaim,
   StoredClaim,
@@ -13,7 +14,7 @@ import type {
 import type { Task } from "../../task/task.ts";
 import { PHASE } from "../phase.ts";
 import type { Lifetime } from "../stores.ts";
-import { claimTasks } from "./claim.ts";
+import { anyReady, claimTasks } from "./claim.ts";
 import type { Connection } from "./connection.ts";
 import { lengthenLapsedLeases, nextDueMs, settleDueTasks, type Settled } from "./due.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -60,6 +61,11 @@ export class SqliteTaskStore implements TaskStore {
     // Only now: a claim that failed took back what it had settled.
     if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
     return claims;
+  }
+
+  async anyReady(choice: LaneChoice): Promise<boolean> {
+    this.#lifetime.check();
+    return anyReady(this.#connection, choice);
   }
 
   async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {
