@@ -46,7 +46,14 @@ async function fill(queued: number): Promise<void> {
 async function claims(queued: number): Promise<Sample> {
   const stores = queues.get(queued);
   if (!stores) throw new Error(`no queue of ${queued} was made`);
-  const request = { workerId: "w", holder: "h", takes: () => true, limit: 1, leaseUntilMs: 1e15 };
+  const request = {
+    workerId: "w",
+    holder: "h",
+    choice: { lanes: [], ranges: [{ from: "" }] },
+    maxBytes: 1e9,
+    limit: 1,
+    leaseUntilMs: 1e15,
+  };
   const cpuBefore = cpuUs();
   const startedAt = performance.now();
   const got = await Promise.all(

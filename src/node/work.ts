@@ -8,6 +8,12 @@ import type { Network, Serving, Work } from "./rooms.ts";
 /** The name of the own queue among a worker's sources. */
 export const OWN_QUEUE = "local";
 
+/**
+ * In whose name the worker holds tasks of the own queue. Not the owner's: whoever calls this node as its owner could
+ * end them knowing only their ids.
+ */
+const WORKER_HOLDER = "worker";
+
 /** The word that stands for every node that discovery finds. */
 export const DISCOVERED = "discovered";
 
@@ -23,19 +29,20 @@ export async function openWork(
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
   });
+  const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
   const worker = startWorker({
     nursery,
     clock,
     logger: logger.child({ room: "worker" }),
     workerId,
-    sources: [{ name: OWN_QUEUE, queue: queue.queue }, ...far.sources],
+    sources: [{ name: OWN_QUEUE, queue: own }, ...far.sources],
     handlers,
     skills: () => serving.toolNames().map((name) => `tool:${name}`),
     concurrency: config.workers,
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
-    outboxQueue: (name) => (name === OWN_QUEUE ? queue.queue : far.queueOf(name)),
+    outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
   // A claim that waits at a queue was made with the tools of that time.

@@ -54,7 +54,12 @@ export interface RequestOptions {
   /** When it ends, on the clock. */
   readonly untilMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Is given the result, as it came, if it comes after the caller gave up. */
+  readonly onLate?: ((result: unknown) => void) | undefined;
 }
+
+/** Given-up calls whose answers are still looked out for at one peer; the peer answers few of them. */
+const MAX_LATE = 1024;
 
 /** A call that waits for its turn or for its answer. */
 class Pending implements Sending {
@@ -62,6 +67,7 @@ class Pending implements Sending {
   dropped = false;
   stopTimer: (() => void) | undefined;
   stopSignal: (() => void) | undefined;
+  onLate: ((result: unknown) => void) | undefined;
   readonly message: JsonObject;
   readonly id: string;
   readonly resume: (value: unknown) => void;
@@ -88,6 +94,8 @@ export class Link implements WireUser {
   readonly #options: LinkOptions;
   readonly #onGone: (link: Link) => void;
   readonly #pending = new Map<string, Pending>();
+  /** What to do with the results of calls that were given up, the oldest first. */
+  readonly #late = new Map<string, (result: unknown) => void>();
   #waiting: Pending[] = [];
   #lastId = 0;
   #gone = false;
@@ -130,6 +138,7 @@ export class Link implements WireUser {
     const { signal } = options;
     return suspend<unknown>((resume, fail) => {
       const pending = new Pending(`${RPC_ID_PREFIX}${++this.#lastId}`, method, params, resume, fail);
+      pending.onLate = options.onLate;
       if (signal?.aborted === true) {
         fail(reasonOf(signal));
         return fail;
@@ -167,6 +176,7 @@ export class Link implements WireUser {
       this.#options.counts.strayAnswers += 1;
       // About a frame that the peer did not even read.
       if (id === undefined && message["error"] !== undefined) this.#lookAt(remoteError(message["error"]));
+      if (typeof id === "string") this.#onLateAnswer(id, message);
       return;
     }
     this.#pending.delete(pending.id);
@@ -280,6 +290,19 @@ export class Link implements WireUser {
     pending.stopSignal = () => signal.removeEventListener("abort", onAbort);
   }
 
+  #onLateAnswer(id: string, message: JsonObject): void {
+    const onLate = this.#late.get(id);
+    this.#late.delete(id);
+    if (message["error"] === undefined) onLate?.(message["result"]);
+  }
+
+  #lookOut({ id, onLate }: Pending): void {
+    if (!onLate) return;
+    const [oldest] = this.#late.keys();
+    if (this.#late.size >= MAX_LATE && oldest !== undefined) this.#late.delete(oldest);
+    this.#late.set(id, onLate);
+  }
+
   /** Nobody waits any more: the peer is told, if it knows of the call. */
   #giveUp(pending: Pending, reason: unknown): void {
     if (pending.dropped) return;
@@ -287,6 +310,7 @@ export class Link implements WireUser {
     stopWatching(pending);
     this.#pending.delete(pending.id);
     if (pending.sent && this.isOpen) {
+      this.#lookOut(pending);
       this.wire.send({ jsonrpc: "2.0", method: CANCELLED, params: { requestId: pending.id } });
     }
     pending.fail(reason);

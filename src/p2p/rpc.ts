@@ -20,7 +20,7 @@ import {
   type Method,
   type PeerTarget,
   type RpcClient,
-  type RpcOptions,
+  type LateOptions,
 } from "../peer/rpc.ts";
 import { parseMultiaddr, peerIdIn } from "./address.ts";
 import type { Dialer } from "./dialer.ts";
@@ -55,11 +55,23 @@ export class P2pRpc implements RpcClient {
     return this.#reach.counts;
   }
 
-  async call<I, O>(target: PeerTarget, method: Method<I, O>, input: I, options: RpcOptions = {}): Promise<O> {
-    const result = await this.#request(target, method, input, options);
-    const parsed = method.output.safeParse(result);
-    if (parsed.success) return parsed.data;
-    throw new ProtocolError(`the answer to ${method.name} has the wrong shape`, { cause: parsed.error });
+  async call<I, O>(
+    target: PeerTarget,
+    method: Method<I, O>,
+    input: I,
+    options: LateOptions<O> = {},
+  ): Promise<O> {
+    return outputOf(method, await this.#request(target, method, input, options));
+  }
+
+  /** Passes on an answer that nobody waits for any more. */
+  #late<I, O>(method: Method<I, O>, onLate: (answer: O) => Promise<void>, result: unknown): void {
+    const { nursery, logger, limits } = this.#options;
+    nursery
+      .run(() => onLate(outputOf(method, result)), { timeoutMs: limits.maxCallMs })
+      .catch((error: unknown) => {
+        logger.warn({ err: error, method: method.name }, "a late answer could not be dealt with");
+      });
   }
 
   /** The links to nodes of ours that are open. */
@@ -121,11 +133,16 @@ export class P2pRpc implements RpcClient {
     target: PeerTarget,
     method: Method<I, O>,
     input: I,
-    options: RpcOptions,
+    options: LateOptions<O>,
   ): Promise<unknown> {
-    const { signal, timeoutMs = DEFAULT_RPC_TIMEOUT_MS } = options;
+    const { signal, timeoutMs = DEFAULT_RPC_TIMEOUT_MS, onLate } = options;
     const untilMs = this.#options.clock.now() + timeoutMs;
-    const request = { timeoutMs, untilMs, signal };
+    const request: RequestOptions = {
+      timeoutMs,
+      untilMs,
+      signal,
+      onLate: onLate && ((result) => this.#late(method, onLate, result)),
+    };
     for (let attempt = 1; ; attempt++) {
       const link = this.#openLink(target) ?? (await this.#openInTime(target, request));
       try {
@@ -182,6 +199,13 @@ export class P2pRpc implements RpcClient {
     if (this.#found.size >= MAX_FOUND) this.#found.clear();
     this.#found.set(key, peerId);
   }
+}
+
+/** @throws ProtocolError if the peer answered something else */
+function outputOf<I, O>(method: Method<I, O>, result: unknown): O {
+  const parsed = method.output.safeParse(result);
+  if (parsed.success) return parsed.data;
+  throw new ProtocolError(`the answer to ${method.name} has the wrong shape`, { cause: parsed.error });
 }
 
 async function closeReached(reached: Reached): Promise<void> {

@@ -26,7 +26,7 @@ import type { P2pLimits } from "./limits.ts";
 import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
 import type { PythonCall, PythonDialects } from "./protocols/python-dialects.ts";
 import type { Session } from "./session.ts";
-import { Wire, type WireUser } from "./wire.ts";
+import { type Sending, Wire, type WireUser } from "./wire.ts";
 
 /** What serving needs. */
 export interface ServeOptions {
@@ -40,8 +40,24 @@ export interface ServeOptions {
   readonly onMcp: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
 }
 
-/** What answers a call: a message to send, or nothing if nobody waits for it any more. */
-type Answering = (scope: CancelScope) => Promise<object | undefined>;
+/** What a call came to. */
+interface CallEnd {
+  /** The message to send. */
+  readonly answer: object;
+  /** Takes back what it did, if the answer cannot be delivered. */
+  readonly undo?: (() => Promise<void>) | undefined;
+}
+
+/** What answers a call; nothing if nobody waits for it any more. */
+type Answering = (scope: CancelScope) => Promise<CallEnd | undefined>;
+
+/** How long taking back what an undelivered answer did may take. */
+const UNDO_LIMIT_MS = 10_000;
+
+/** An answer that would have to be taken back. */
+interface Revocable extends Sending {
+  readonly undo: () => Promise<void>;
+}
 
 /** A context that makes an AbortSignal only for a handler that looks at it. */
 class ScopeContext implements CallContext {
@@ -67,6 +83,8 @@ export class Served implements WireUser {
   readonly #python: PythonDialects | undefined;
   /** Calls that run, by id; `undefined` until their scope is open. */
   readonly #running = new Map<RequestId, CancelScope | undefined>();
+  /** Answers that may not have left yet. */
+  #revocable: Revocable[] = [];
   #channel: WireChannel | undefined;
   #halfClosed = false;
   /** Answers that belong to no request. */
@@ -127,6 +145,8 @@ export class Served implements WireUser {
   onEnd(error: Error | undefined): void {
     for (const scope of this.#running.values()) scope?.cancel("the caller's connection ended");
     this.#running.clear();
+    for (const { sent, undo } of this.#revocable) if (!sent) this.#takeBack(undo);
+    this.#revocable = [];
     this.#channel?.end(error);
     this.#onGone(this);
   }
@@ -178,7 +198,8 @@ export class Served implements WireUser {
     this.#begin(id, failed, async (scope) => {
       const context = new ScopeContext(this.#session.caller, scope);
       const outcome = await this.#options.dispatcher.dispatch(name, message["params"], context);
-      return outcome.ok ? { jsonrpc: "2.0", id, result: outcome.value ?? null } : failed(outcome.error);
+      if (!outcome.ok) return { answer: failed(outcome.error) };
+      return { answer: { jsonrpc: "2.0", id, result: outcome.value ?? null }, undo: outcome.undo };
     });
   }
 
@@ -188,7 +209,7 @@ export class Served implements WireUser {
       const answer = await call.run(new ScopeContext(this.#session.caller, scope));
       // One request a stream: the peer waits for the end.
       if (call.isLast) this.#halfClosed = true;
-      return answer;
+      return { answer };
     });
   }
 
@@ -223,30 +244,47 @@ export class Served implements WireUser {
       { timeoutMs: limits.maxCallMs },
     );
     ended.then(
-      (answer) => this.#finish(id, answer ?? failed(errorFacts(undefined))),
-      (error: unknown) => this.#finish(id, failed(errorFacts(error))),
+      (end) => this.#finish(id, end ?? { answer: failed(errorFacts(undefined)) }),
+      (error: unknown) => this.#finish(id, { answer: failed(errorFacts(error)) }),
     );
   }
 
   /** A call has ended. If it is not in the map any more nobody waits for it: it was cancelled. */
-  #finish(id: RequestId, answer: object): void {
+  #finish(id: RequestId, { answer, undo }: CallEnd): void {
     // Only now, not when it was cancelled: a handler that does not heed its signal still takes its place.
     this.#session.serving -= 1;
-    if (!this.#running.delete(id)) return;
-    this.#answer(id, answer);
+    if (!this.#running.delete(id)) {
+      this.#takeBack(undo);
+      return;
+    }
+    this.#answer(id, answer, undo);
     this.#closeIfDone();
   }
 
-  #answer(id: RequestId, answer: object): void {
-    if (this.wire.ended) return;
+  #answer(id: RequestId, answer: object, undo?: () => Promise<void>): void {
+    const revocable = undo && { sent: false, dropped: false, undo };
+    if (this.wire.ended) {
+      this.#takeBack(undo);
+      return;
+    }
     try {
-      this.wire.send(answer);
+      this.wire.send(answer, revocable);
+      if (revocable) this.#revocable = [...this.#revocable.filter(({ sent }) => !sent), revocable];
     } catch (error) {
+      this.#takeBack(undo);
       if (error instanceof ConnectionLostError) return;
       // It did not fit into a frame, or is no JSON: the caller learns that instead.
       this.#options.logger.warn({ err: error }, "an answer could not be sent");
       this.wire.send(errorAnswer(id, errorFacts(error)));
     }
+  }
+
+  #takeBack(undo: (() => Promise<void>) | undefined): void {
+    if (!undo) return;
+    const { nursery, logger } = this.#options;
+    nursery.run(undo, { timeoutMs: UNDO_LIMIT_MS }).catch((error: unknown) => {
+      logger.warn({ err: error }, "what an undelivered answer did could not be taken back");
+    });
   }
 
   #onProof(id: RequestId, name: "auth.challenge" | "auth.prove", params: unknown): void {

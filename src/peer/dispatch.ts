@@ -12,7 +12,12 @@ import type { CallContext, ServedMethod } from "./rpc.ts";
 
 /** How a call ended: with a value, or with what went wrong as plain data. */
 export type DispatchOutcome =
-  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      /** To be called if the value does not reach the caller. */
+      readonly undo?: (() => Promise<void>) | undefined;
+    }
   | { readonly ok: false; readonly error: ErrorFacts };
 
 /** Answers calls by name. */
@@ -49,7 +54,10 @@ export function createDispatcher({ methods, authority, logger }: DispatcherOptio
         if (!method) throw new MethodNotFoundError(name);
         const call = method.parse(params);
         authority.require(context.caller, call.grant);
-        return { ok: true, value: await call.run(context) };
+        const value = await call.run(context);
+        return call.undo
+          ? { ok: true, value, undo: () => call.undo?.() ?? Promise.resolve() }
+          : { ok: true, value };
       } catch (error) {
         rethrowIfCancelled(error);
         const facts = errorFacts(error);

@@ -38,6 +38,11 @@ export interface ServedMethod {
 export interface ParsedCall {
   readonly grant: Grant;
   run(context: CallContext): Promise<unknown>;
+  /**
+   * Takes back what `run` did, because its answer did not reach the caller. At most once, after `run` has succeeded.
+   * Absent means that there is nothing to take back.
+   */
+  undo?(): Promise<void>;
 }
 
 /** Where a call goes: a peer id, a multiaddr, or both; with neither, any peer that discovery finds. */
@@ -58,6 +63,12 @@ export interface RpcOptions extends CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Options of a call whose answer matters even if its caller has given up. */
+export interface LateOptions<O> extends RpcOptions {
+  /** Is given an answer that came after its caller had given up. */
+  readonly onLate?: ((answer: O) => Promise<void>) | undefined;
+}
+
 /** How long a peer may take to answer if the caller names nothing; the old system waits as long. */
 export const DEFAULT_RPC_TIMEOUT_MS = 20_000;
 
@@ -67,5 +78,5 @@ export interface RpcClient {
    * @returns what the peer answered, parsed
    * @throws UnreachableError, PeerTimeoutError, ConnectionLostError, PeerIdentityError, or a RemoteError with the peer's own code
    */
-  call<I, O>(target: PeerTarget, method: Method<I, O>, input: I, options?: RpcOptions): Promise<O>;
+  call<I, O>(target: PeerTarget, method: Method<I, O>, input: I, options?: LateOptions<O>): Promise<O>;
 }

@@ -1,4 +1,5 @@
 /** What a settlement, a cancellation or a lost lease makes of a task: the rules that all engines share. */
+import { canonicalJson } from "../content/canonical-json.ts";
 import type { JsonObject } from "../content/json.ts";
 import type { Settlement } from "../task/store.ts";
 import type { TaskError, TaskEvent } from "../task/task.ts";
@@ -11,6 +12,8 @@ export interface Effect {
   readonly dueMs?: number | undefined;
   /** Whether the attempt that ends here counts. */
   readonly attemptCounts: boolean;
+  /** The lease is worth nothing any more. Otherwise it stays known: it ran out and may still bring a result, or it brought one. */
+  readonly endsLease?: boolean;
   readonly event: TaskEvent["kind"];
   readonly detail?: string | undefined;
   /** What becomes of result and error; absent means that they stay as they are. */
@@ -51,13 +54,20 @@ export function settlementEffect(settlement: Settlement, nowMs: number): Effect 
           ? { phase: PHASE.delayed, dueMs: settlement.notBeforeMs }
           : { phase: PHASE.ready }),
         attemptCounts: true,
+        endsLease: true,
         event: "retried",
         detail: describe(settlement.error),
         outcome: { result: settlement.result, error: settlement.error },
       };
       break;
     case "released":
-      effect = { phase: PHASE.ready, attemptCounts: false, event: "released", detail: settlement.reason };
+      effect = {
+        phase: PHASE.ready,
+        attemptCounts: false,
+        endsLease: true,
+        event: "released",
+        detail: settlement.reason,
+      };
       break;
   }
   return effect;
@@ -92,10 +102,22 @@ export function cancellationEffect(reason: string): Effect {
   return {
     phase: PHASE.cancelled,
     attemptCounts: true,
+    endsLease: true,
     event: "cancelled",
     detail: reason,
     outcome: { error: { code: "E_CANCELLED", message: reason, failureClass: "cancelled" } },
   };
+}
+
+/**
+ * Whether a settlement says again what ended the task under the same lease.
+ *
+ * @param result - what the task was completed with
+ */
+export function isRepetition(settlement: Settlement, phase: Phase, result: JsonObject | undefined): boolean {
+  if (settlement.kind === "completed")
+    return phase === PHASE.completed && canonicalJson(result) === canonicalJson(settlement.result);
+  return settlement.kind === "failed" && (phase === PHASE.failed || phase === PHASE.dead);
 }
 
 function describe(error: TaskError): string {

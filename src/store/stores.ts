@@ -24,6 +24,12 @@ export const DEFAULT_CACHE_BOUNDS: CacheBounds = { maxEntries: 10_000, maxBytes:
 /** How many overdue tasks one call settles, so that a flood after a long pause does not hold the event loop. */
 export const MAX_DUE_BATCH = 1000;
 
+/**
+ * How many lanes a claim that does not name its lanes looks at: about 5 µs each. A queue with more ready lanes than
+ * this has its priorities kept among those looked at only, and the next claim goes on where this one stopped.
+ */
+export const MAX_SCANNED_LANES = 500;
+
 /** Whether a set of stores is still open. */
 export class Lifetime {
   #closed = false;

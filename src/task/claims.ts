@@ -5,16 +5,22 @@ import type { Logger } from "../logger.ts";
 import { type CancelScope, currentScope, shield } from "../nursery/index.ts";
 import { boundedWait, throwIfAborted } from "./bounded-wait.ts";
 import { ParkedClaims } from "./parked-claims.ts";
-import { type ClaimedTask, type ClaimRequest, DEFAULT_LEASE_MS } from "./queue.ts";
-import { laneMatcher, laneOf } from "./routing.ts";
-import type { TaskStore } from "./store.ts";
+import {
+  type ClaimedTask,
+  type ClaimRequest,
+  DEFAULT_LEASE_MS,
+  MAX_CLAIM_BYTES,
+  type ReadyRequest,
+} from "./queue.ts";
+import { laneChoice, laneOf, laneTest } from "./routing.ts";
+import type { LaneChoice, TaskStore } from "./store.ts";
 
 /** How long handing back the tasks of a claim that nobody waits for any more may take; after that their leases run out. */
 const HAND_BACK_MS = 5000;
 
 /** What claims work on. */
 export interface ClaimsOptions {
-  readonly store: Pick<TaskStore, "claim" | "settle">;
+  readonly store: Pick<TaskStore, "claim" | "settle" | "anyReady">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told when a lease ends if it is not renewed, in milliseconds since 1970. */
@@ -46,15 +52,16 @@ export class Claims {
   ): Promise<readonly ClaimedTask[]> {
     const scope = currentScope();
     this.#throwIfClosed();
-    const takes = laneMatcher(request);
+    const choice = laneChoice(request);
     const { waitMs = 0, limit = 1 } = request;
-    if (waitMs === 0) return this.#handOver(holder, await this.#lease(holder, request, takes), scope, signal);
+    if (waitMs === 0)
+      return this.#handOver(holder, await this.#lease(holder, request, choice), scope, signal);
     const untilMs = this.#options.clock.now() + waitMs;
-    const spot = this.parked.enter(takes, limit);
+    const spot = this.parked.enter(laneTest(choice), limit);
     let call = this.parked.answer(spot);
     try {
       for (;;) {
-        const claimed = await this.#lease(holder, request, takes);
+        const claimed = await this.#lease(holder, request, choice);
         if (call) this.parked.answered(spot, call, claimed.map(laneOfClaimed));
         call = undefined;
         const timeoutMs = untilMs - this.#options.clock.now();
@@ -69,6 +76,27 @@ export class Claims {
       this.parked.leave(spot);
       // The store failed before the call could be answered.
       if (call) this.parked.pass(call);
+    }
+  }
+
+  /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
+  async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
+    this.#throwIfClosed();
+    const { store, clock } = this.#options;
+    const choice = laneChoice(request);
+    const looker = this.parked.look(laneTest(choice));
+    try {
+      if (await store.anyReady(choice)) return true;
+      const bounds = { clock, timeoutMs: request.waitMs ?? 0, signal };
+      const rung = await boundedWait(bounds, (ring) => {
+        if (this.#closed || looker.rung) ring();
+        looker.ring = ring;
+        return () => undefined;
+      });
+      this.#throwIfClosed();
+      return rung;
+    } finally {
+      this.parked.lookAway(looker);
     }
   }
 
@@ -93,16 +121,13 @@ export class Claims {
     throw new ShuttingDownError("the queue is shutting down and hands out no more tasks");
   }
 
-  async #lease(
-    holder: string,
-    request: ClaimRequest,
-    takes: (lane: string) => boolean,
-  ): Promise<readonly ClaimedTask[]> {
+  async #lease(holder: string, request: ClaimRequest, choice: LaneChoice): Promise<readonly ClaimedTask[]> {
     const { store, clock, onLease } = this.#options;
     const { workerId, limit = 1, leaseMs = DEFAULT_LEASE_MS } = request;
     const nowMs = clock.epochMs();
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
-    const stored = await store.claim({ workerId, holder, takes, limit, leaseUntilMs }, nowMs);
+    const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
+    const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
     if (stored.length > 0) onLease(leaseUntilMs);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }

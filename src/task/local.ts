@@ -25,6 +25,7 @@ import {
   leaseMsSchema,
   leaseSchema,
   newTasksSchema,
+  readyRequestSchema,
   reasonSchema,
   taskFilterSchema,
   taskIdSchema,
@@ -148,6 +149,10 @@ class QueueCore {
           const claim = parseInput(claimRequestSchema, request, "claim");
           return this.#claims.claim(holder, claim, options?.signal);
         }),
+      ready: (request, options) =>
+        begin(options, async () =>
+          this.#claims.ready(parseInput(readyRequestSchema, request, "ready"), options?.signal),
+        ),
       renew: (lease, leaseMs, options) => begin(options, () => this.#renew(holder, lease, leaseMs)),
       note: (lease, note, options) =>
         begin(options, async () => {
@@ -228,7 +233,8 @@ class QueueCore {
   /** Does for the changes of others what the methods above do for our own. */
   #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
     for (const taskId of endedTaskIds) this.#watches.ended(taskId);
-    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    if (readyLanes) for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    else this.#claims.parked.manyReady();
     if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
   }
 

@@ -6,6 +6,8 @@
 import * as z from "zod";
 import { callerName } from "../authority/caller.ts";
 import { type JsonObject, jsonObject } from "../content/json.ts";
+import { hasCode } from "../errors.ts";
+import { shield } from "../nursery/index.ts";
 import type { Method, ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import type { LocalTaskQueue } from "./local.ts";
@@ -15,10 +17,12 @@ import type {
   Failure,
   Lease,
   QueueStats,
+  ReadyRequest,
   SubmitReceipt,
   TaskFilter,
   TaskNote,
   TaskPage,
+  TaskQueue,
   WaitOutcome,
 } from "./queue.ts";
 import {
@@ -29,6 +33,7 @@ import {
   leaseSchema,
   newTasksSchema,
   queueStatsSchema,
+  readyRequestSchema,
   reasonSchema,
   submitReceiptSchema,
   taskFilterSchema,
@@ -39,6 +44,9 @@ import {
   waitOutcomeSchema,
 } from "./schemas.ts";
 import { type NewTask, type Task, taskSchema } from "./task.ts";
+
+/** How long handing back may take when everything is being stopped. */
+const RELEASE_LIMIT_MS = 5000;
 
 /** The answer of a method that has nothing to say. */
 export type Done = Readonly<Record<string, never>>;
@@ -52,6 +60,7 @@ export interface TaskMethods {
     { readonly receipts: readonly SubmitReceipt[] }
   >;
   readonly claim: Method<ClaimRequest, { readonly claims: readonly ClaimedTask[] }>;
+  readonly ready: Method<ReadyRequest, { readonly ready: boolean }>;
   readonly renew: Method<
     { readonly lease: Lease; readonly leaseMs: number },
     { readonly leaseUntilMs: number }
@@ -82,8 +91,16 @@ export const taskMethods: TaskMethods = {
     grant: "work",
     input: claimRequestSchema,
     output: z.object({ claims: z.array(claimedTaskSchema) }),
-    // A second claim takes other tasks; those of the lost answer come back when their leases end.
+    // A second claim takes other tasks. Those of an answer that was not delivered are released at once, see below,
+    // and those of one that was lost on the way come back when their leases end.
     idempotent: false,
+  },
+  ready: {
+    name: "task.ready",
+    grant: "work",
+    input: readyRequestSchema,
+    output: z.object({ ready: z.boolean() }),
+    idempotent: true,
   },
   renew: {
     name: "task.renew",
@@ -157,6 +174,19 @@ export const taskMethods: TaskMethods = {
   stats: { name: "task.stats", grant: "observe", input: done, output: queueStatsSchema, idempotent: true },
 };
 
+/** Hands back the tasks of a claim that did not reach its worker. Those that are not held any more are left alone. */
+export async function releaseAll(
+  queue: Pick<TaskQueue, "release">,
+  claims: readonly ClaimedTask[],
+): Promise<void> {
+  const reason = "the claim did not reach its worker";
+  const results = await shield(RELEASE_LIMIT_MS, () =>
+    Promise.allSettled(claims.map(({ lease }) => queue.release(lease, reason))),
+  );
+  for (const result of results)
+    if (result.status === "rejected" && !hasCode(result.reason, "E_LEASE_LOST")) throw result.reason;
+}
+
 /** Serves a queue to peers: each acts in its own authenticated name, so a lease is good only in its hands. */
 export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[] {
   const m = taskMethods;
@@ -164,8 +194,15 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
     serve(m.submit, async ({ tasks }, { caller, signal }) => ({
       receipts: await queue.as(callerName(caller)).submit(tasks, { signal }),
     })),
-    serve(m.claim, async (request, { caller, signal }) => ({
-      claims: await queue.as(callerName(caller)).claim(request, { signal }),
+    serve(
+      m.claim,
+      async (request, { caller, signal }) => ({
+        claims: await queue.as(callerName(caller)).claim(request, { signal }),
+      }),
+      ({ claims }, { caller }) => releaseAll(queue.as(callerName(caller)), claims),
+    ),
+    serve(m.ready, async (request, { caller, signal }) => ({
+      ready: await queue.as(callerName(caller)).ready(request, { signal }),
     })),
     serve(m.renew, async ({ lease, leaseMs }, { caller, signal }) => ({
       leaseUntilMs: await queue.as(callerName(caller)).renew(lease, leaseMs, { signal }),

@@ -6,6 +6,9 @@
  * to the first spots that take their lane and have not been called yet, as many as the tasks can feed. A spot that
  * does not use up its call (it got other tasks, gave up or failed) passes the rest on. Both rules together mean that
  * no task waits while somebody waits for it, and that one task does not wake everybody.
+ *
+ * A {@link Looker} only wants to know whether a claim would be worth while. It may not come back to claim, so no call
+ * is spent on it: all lookers are told of tasks that no spot was called for.
  */
 
 /** A claim that waits, or is about to. */
@@ -17,9 +20,17 @@ export interface Spot {
   ring: (() => void) | undefined;
 }
 
+/** Somebody who waits for the news alone. */
+export interface Looker {
+  readonly takes: (lane: string) => boolean;
+  rung: boolean;
+  ring: (() => void) | undefined;
+}
+
 /** News that tasks are ready. */
 export interface Call {
-  readonly lane: string;
+  /** Undefined if everybody was called, whatever they take. */
+  readonly lane: string | undefined;
   /** How many of them are for the one called. */
   readonly tasks: number;
   /** Nobody knows how many there are: whoever finds one calls {@link SPREAD} others. */
@@ -33,6 +44,7 @@ const SPREAD = 2;
 export class ParkedClaims {
   /** Insertion order is the order of arrival. */
   readonly #spots = new Set<Spot>();
+  readonly #lookers = new Set<Looker>();
 
   /** How many claims are waiting or about to. */
   get size(): number {
@@ -44,6 +56,17 @@ export class ParkedClaims {
     const spot: Spot = { takes, limit, call: undefined, ring: undefined };
     this.#spots.add(spot);
     return spot;
+  }
+
+  /** Begins to look. Must be followed by {@link lookAway}. */
+  look(takes: (lane: string) => boolean): Looker {
+    const looker: Looker = { takes, rung: false, ring: undefined };
+    this.#lookers.add(looker);
+    return looker;
+  }
+
+  lookAway(looker: Looker): void {
+    this.#lookers.delete(looker);
   }
 
   /** Gives up the place; a call that came meanwhile goes to others. */
@@ -78,8 +101,18 @@ export class ParkedClaims {
     this.#callSome(lane, 1, true);
   }
 
+  /** Tells that tasks are ready in more lanes than anybody named: everybody looks. */
+  manyReady(): void {
+    for (const spot of this.#spots) {
+      spot.call ??= { lane: undefined, tasks: spot.limit, spreading: false };
+      spot.ring?.();
+    }
+    this.#tellLookers(undefined);
+  }
+
   /** Hands a call on that its receiver could not act on. */
   pass(call: Call): void {
+    if (call.lane === undefined) return;
     this.#callSome(call.lane, call.tasks, call.spreading);
   }
 
@@ -89,7 +122,7 @@ export class ParkedClaims {
    * @param lanes - the lanes of the tasks it got; none means that nothing is left of what it takes
    */
   answered(spot: Spot, call: Call, lanes: readonly string[]): void {
-    if (lanes.length < spot.limit) return;
+    if (lanes.length < spot.limit || call.lane === undefined) return;
     if (call.spreading) {
       for (let i = 0; i < SPREAD; i++) this.someReady(call.lane);
       return;
@@ -101,6 +134,15 @@ export class ParkedClaims {
   /** Wakes everybody, for the end. */
   wakeAll(): void {
     for (const spot of this.#spots) spot.ring?.();
+    this.#tellLookers(undefined);
+  }
+
+  #tellLookers(lane: string | undefined): void {
+    for (const looker of this.#lookers) {
+      if (lane !== undefined && !looker.takes(lane)) continue;
+      looker.rung = true;
+      looker.ring?.();
+    }
   }
 
   #callSome(lane: string, tasks: number, spreading: boolean): void {
@@ -113,5 +155,6 @@ export class ParkedClaims {
       left -= share;
       spot.ring?.();
     }
+    if (left > 0) this.#tellLookers(lane);
   }
 }

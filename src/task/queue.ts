@@ -38,6 +38,9 @@ export interface ClaimRequest {
   readonly leaseMs?: number | undefined;
 }
 
+/** What a worker waits for: the same as in a {@link ClaimRequest}. */
+export type ReadyRequest = Pick<ClaimRequest, "types" | "skills" | "waitMs">;
+
 /** A task that was claimed, with the lease to act under. */
 export interface ClaimedTask {
   readonly task: Task;
@@ -111,6 +114,11 @@ export const MIN_LEASE_MS = 1000;
 export const MAX_LEASE_MS = 3_600_000;
 /** Bounds the work of one claim transaction. */
 export const MAX_CLAIM_BATCH = 100;
+/**
+ * Bounds the bodies of the tasks of one claim, so that its answer fits into a frame of 16 MiB with all that comes on
+ * top, such as control characters in log lines, which JSON writes with six bytes. One task alone may have more.
+ */
+export const MAX_CLAIM_BYTES: number = 8 * 1024 * 1024;
 /** Bounds how long a claim holds resources at the owner; workers simply ask again. */
 export const MAX_CLAIM_WAIT_MS = 60_000;
 /** Bounds one wait; `wait` on a peer's queue asks again until its own time is up. */
@@ -140,13 +148,26 @@ export interface TaskQueue {
    * @throws InvalidInputError, IdempotencyConflictError
    */
   submit(tasks: readonly NewTask[], options?: CallOptions): Promise<readonly SubmitReceipt[]>;
-  /** Takes the next tasks: higher priority first, then first in, first out. Empty if the wait was in vain. */
+  /**
+   * Takes the next tasks: higher priority first, then first in, first out. Fewer than asked for if their bodies have
+   * more than {@link MAX_CLAIM_BYTES}. Empty if the wait was in vain.
+   */
   claim(request: ClaimRequest, options?: CallOptions): Promise<readonly ClaimedTask[]>;
+  /**
+   * Waits until there is a task that such a claim could get, and takes nothing: somebody else may be quicker.
+   *
+   * @returns false if the wait was in vain
+   */
+  ready(request: ReadyRequest, options?: CallOptions): Promise<boolean>;
   /** Makes a lease hold for `leaseMs` more from now. @returns until when @throws LeaseLostError */
   renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
   /** Adds progress and log lines to a running task. @throws LeaseLostError */
   note(lease: Lease, note: TaskNote, options?: CallOptions): Promise<void>;
-  /** Ends a task with its result. Repeating it under the same lease is harmless. @throws LeaseLostError */
+  /**
+   * Ends a task with its result. Repeating it under the same lease is harmless.
+   *
+   * @throws LeaseLostError, TaskFinishedError if the same lease ended it with another result
+   */
   complete(lease: Lease, result: JsonObject, options?: CallOptions): Promise<void>;
   /** Reports that an attempt failed: back to the queue after a pause, or the end. @throws LeaseLostError */
   fail(lease: Lease, failure: Failure, options?: CallOptions): Promise<void>;

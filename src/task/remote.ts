@@ -7,9 +7,9 @@ import { parseInput } from "../content/parse.ts";
 import { McpError } from "../errors.ts";
 import type { Method, PeerTarget, RpcClient } from "../peer/rpc.ts";
 import { pause } from "./bounded-wait.ts";
-import { taskMethods } from "./methods.ts";
+import { releaseAll, taskMethods } from "./methods.ts";
 import type { CallOptions, TaskQueue, WaitOutcome } from "./queue.ts";
-import { claimRequestSchema, waitMsSchema } from "./schemas.ts";
+import { claimRequestSchema, readyRequestSchema, waitMsSchema } from "./schemas.ts";
 
 /** The longest wait in one request, so that a peer which went away is noticed. */
 export const WAIT_CHUNK_MS = 60_000;
@@ -46,7 +46,7 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
       timeoutMs: waitMs === undefined ? undefined : waitMs + ANSWER_SLACK_MS,
     });
   const m = taskMethods;
-  return {
+  const queue: TaskQueue = {
     async submit(tasks, options) {
       // A key for each task makes it safe to send the request again when the answer is lost.
       const keyed = tasks.map((task) => ({ ...task, idempotencyKey: task.idempotencyKey ?? newOwnKey() }));
@@ -54,7 +54,16 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
     },
     async claim(request, options) {
       const { waitMs } = parseInput(claimRequestSchema, request, "claim");
-      return (await call(m.claim, request, options, waitMs)).claims;
+      const { claims } = await rpc.call(target, m.claim, request, {
+        signal: options?.signal,
+        timeoutMs: waitMs === undefined ? undefined : waitMs + ANSWER_SLACK_MS,
+        onLate: (late) => releaseAll(queue, late.claims),
+      });
+      return claims;
+    },
+    async ready(request, options) {
+      const { waitMs } = parseInput(readyRequestSchema, request, "ready");
+      return (await call(m.ready, request, options, waitMs)).ready;
     },
     renew: async (lease, leaseMs, options) => (await call(m.renew, { lease, leaseMs }, options)).leaseUntilMs,
     note: async (lease, note, options) => void (await call(m.note, { lease, note }, options)),
@@ -73,6 +82,7 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
       );
     },
   };
+  return queue;
 }
 
 /** Asks again until the task has ended or the time is up; failures that may pass are waited out, and the last one thrown. */

@@ -3,10 +3,11 @@
  *
  * Tasks wait in lanes. A lane is a canonical type and, for work that only some workers can do, a requirement
  * such as `tool:fs__read_file`. A claim looks at the head of each lane that suits the worker, so its cost depends
- * on how many lanes there are and not on how many tasks wait.
+ * on what the worker can do and not on how many tasks wait, nor in how many lanes.
  */
 import { type JsonObject } from "../content/json.ts";
 import type { ClaimRequest } from "./queue.ts";
+import type { LaneChoice, LaneRange } from "./store.ts";
 
 /** Other names of task types, from the old system; each stands for the type on the right. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -22,6 +23,11 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 
 /** Cannot be part of a type or requirement, so lanes are unambiguous. */
 const SEPARATOR = "\u001f";
+
+/** The only lanes with a requirement are those of this type: all lanes from the first text up to the second. */
+const DEMANDING_TYPE = "tool.call";
+const DEMANDING_FROM = `${DEMANDING_TYPE}${SEPARATOR}`;
+const DEMANDING_BEFORE = `${DEMANDING_TYPE}${String.fromCharCode(SEPARATOR.charCodeAt(0) + 1)}`;
 
 /** The type that `type` stands for: itself, unless it is an alias. */
 export function canonicalType(type: string): string {
@@ -44,7 +50,7 @@ export function laneOf(type: string, payload: JsonObject): string {
 
 /** What a worker must be able to do besides the type; undefined if nothing. */
 function requirementOf(type: string, payload: JsonObject): string | undefined {
-  if (type !== "tool.call") return undefined;
+  if (type !== DEMANDING_TYPE) return undefined;
   const tool = toolNameOf(payload);
   return tool === undefined ? undefined : `tool:${tool}`;
 }
@@ -58,13 +64,32 @@ export function toolNameOf(payload: JsonObject): string | undefined {
   return undefined;
 }
 
-/** A test for lanes: whether their tasks suit whoever made this claim. */
-export function laneMatcher(request: Pick<ClaimRequest, "types" | "skills">): (lane: string) => boolean {
-  const types = new Set((request.types ?? []).map(canonicalType));
-  const skills = request.skills === undefined ? undefined : new Set(request.skills);
-  return (lane) => {
-    const [type = "", requirement] = lane.split(SEPARATOR);
-    if (types.size > 0 && !types.has(type)) return false;
-    return requirement === undefined || skills === undefined || skills.has(requirement);
-  };
+/**
+ * The lanes whose tasks suit whoever made this claim.
+ *
+ * A claim that names its types and skills knows its lanes; one that leaves either out must look through those there are.
+ */
+export function laneChoice(request: Pick<ClaimRequest, "types" | "skills">): LaneChoice {
+  const types = [...new Set((request.types ?? []).map(canonicalType))];
+  const anyType = types.length === 0;
+  const demanding = anyType || types.includes(DEMANDING_TYPE);
+  const skills = demanding ? (request.skills ?? []) : [];
+  const lanes = [...types, ...new Set(skills.map((skill) => DEMANDING_FROM + skill))];
+  if (request.skills === undefined) {
+    if (anyType) return { lanes: [], ranges: [{ from: "" }] };
+    return { lanes, ranges: demanding ? [{ from: DEMANDING_FROM, before: DEMANDING_BEFORE }] : [] };
+  }
+  if (!anyType) return { lanes, ranges: [] };
+  return { lanes, ranges: [{ from: "", before: DEMANDING_FROM }, { from: DEMANDING_BEFORE }] };
+}
+
+/** A test for lanes: whether `choice` takes them. */
+export function laneTest({ lanes, ranges }: LaneChoice): (lane: string) => boolean {
+  const named = new Set(lanes);
+  return (lane) => named.has(lane) || ranges.some((range) => isInRange(lane, range));
+}
+
+/** Whether `lane` belongs to `range`. */
+export function isInRange(lane: string, { from, before }: LaneRange): boolean {
+  return lane >= from && (before === undefined || lane < before);
 }

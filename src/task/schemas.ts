@@ -19,6 +19,7 @@ import {
   MAX_WAIT_MS,
   MIN_LEASE_MS,
   type QueueStats,
+  type ReadyRequest,
   type SubmitReceipt,
   type TaskFilter,
   type TaskNote,
@@ -59,15 +60,22 @@ export const submitReceiptSchema: z.ZodType<SubmitReceipt> = z.object({
   created: z.boolean(),
 });
 
+const types = z.array(name.min(1)).max(MAX_TYPES).optional();
+const skills = z.array(z.string().min(1).max(MAX_SKILL_CHARS)).max(MAX_SKILLS).optional();
+const waitMs = z.number().min(0).max(MAX_CLAIM_WAIT_MS).optional();
+
 /** Accepts a {@link ClaimRequest}. */
 export const claimRequestSchema: z.ZodType<ClaimRequest> = z.object({
   workerId: name.min(1),
-  types: z.array(name.min(1)).max(MAX_TYPES).optional(),
-  skills: z.array(z.string().min(1).max(MAX_SKILL_CHARS)).max(MAX_SKILLS).optional(),
+  types,
+  skills,
   limit: z.int().min(1).max(MAX_CLAIM_BATCH).optional(),
-  waitMs: z.number().min(0).max(MAX_CLAIM_WAIT_MS).optional(),
+  waitMs,
   leaseMs: z.number().min(MIN_LEASE_MS).max(MAX_LEASE_MS).optional(),
 });
+
+/** Accepts a {@link ReadyRequest}. */
+export const readyRequestSchema: z.ZodType<ReadyRequest> = z.object({ types, skills, waitMs });
 
 /** Accepts a {@link Lease}. */
 export const leaseSchema: z.ZodType<Lease> = z.object({ taskId: taskIdSchema, token: z.int().min(1) });

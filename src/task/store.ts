@@ -27,14 +27,32 @@ export interface TaskDraft {
   readonly lane: string;
 }
 
+/** A stretch of all lanes in the order of their bytes. */
+export interface LaneRange {
+  /** The first lane that may be in it; text that ends in ASCII, or is empty. */
+  readonly from: string;
+  /** The first that is not in it any more. Default: it has no end. */
+  readonly before?: string | undefined;
+}
+
+/** Which lanes a claim takes tasks from. */
+export interface LaneChoice {
+  /** Looked up one by one: what that costs depends on the claim alone. */
+  readonly lanes: readonly string[];
+  /** Looked through, a bounded number of lanes a time; the next claim goes on with others. */
+  readonly ranges: readonly LaneRange[];
+}
+
 /** A claim, with everything decided but which task. */
 export interface StoreClaim {
   readonly workerId: string;
   /** The authenticated name of the claimer; a lease is only good in its hands. */
   readonly holder: string;
-  /** Whether tasks of a lane suit the worker. Called once for each lane that has a ready task. */
-  readonly takes: (lane: string) => boolean;
+  /** The lanes whose tasks suit the worker. */
+  readonly choice: LaneChoice;
   readonly limit: number;
+  /** The most that payload, progress and log lines of all tasks may have; the first task may have more. */
+  readonly maxBytes: number;
   readonly leaseUntilMs: number;
 }
 
@@ -80,8 +98,8 @@ export interface DueOutcome {
 export interface Survey {
   /** Those of the tasks asked about that have ended, or are gone. */
   readonly endedTaskIds: readonly string[];
-  /** Lanes that have claimable tasks. */
-  readonly readyLanes: readonly string[];
+  /** Lanes that have claimable tasks; undefined if they are too many to name. */
+  readonly readyLanes: readonly string[] | undefined;
   /** The next instant at which something falls due, if anything will. */
   readonly nextDueMs?: number | undefined;
 }
@@ -94,17 +112,22 @@ export interface TaskStore {
    * @throws IdempotencyConflictError if the key is known for a different digest
    */
   insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]>;
-  /** Leases up to `limit` ready tasks, by priority (descending) and then submission order. Each token is one more than the task's last. */
+  /**
+   * Leases up to `limit` ready tasks, by priority (descending) and then submission order. Each token is one more than
+   * the task's last. The order is strict among the lanes looked at, see {@link LaneChoice}.
+   */
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
-  /** Also revives a lease that is overdue, if nothing has settled it yet. @throws LeaseLostError */
+  /** Whether a claim of these lanes would get a task, as far as nothing has fallen due since. */
+  anyReady(choice: LaneChoice): Promise<boolean>;
+  /** Also revives a lease that has run out, if nobody was given the task since. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
   /** @throws LeaseLostError */
   note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void>;
   /**
-   * Settles a lease. Repeating a completed or failed settlement under the token that settled it does nothing.
-   * An overdue lease that nothing has settled yet still counts for `completed`, and for nothing else.
+   * Settles a lease. Repeating what ended the task under the token that ended it does nothing. A lease that has run
+   * out still counts for `completed` if nobody was given the task since, and for nothing else.
    *
-   * @throws LeaseLostError
+   * @throws LeaseLostError, TaskFinishedError if the lease ended the task in another way before
    */
   settle(lease: HeldLease, settlement: Settlement, nowMs: number): Promise<void>;
   /** Ends a task that has not ended. @throws TaskNotFoundError, TaskFinishedError */
@@ -113,7 +136,10 @@ export interface TaskStore {
   /** The lease in force on a task: its token, holder and worker; undefined if it is not running or unknown. */
   leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined>;
   list(filter: TaskFilter & { readonly limit: number }): Promise<TaskPage>;
-  /** Makes delayed tasks ready and gives back those whose lease is over; those without attempts left are dead-lettered. */
+  /**
+   * Makes delayed tasks ready and gives back those whose lease is over; those without attempts left are dead-lettered.
+   * A lease that lapsed while nobody had the store open holds once more for as long: its worker could not renew it.
+   */
   settleDue(nowMs: number): Promise<DueOutcome>;
   stats(nowMs: number): Promise<QueueStats>;
   /**

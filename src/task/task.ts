@@ -31,7 +31,7 @@ export const MAX_BODY_BYTES: number = 16 * 1024 * 1024 - 64 * 1024;
 export const MAX_LOG_LINES = 200;
 /** A longer log message is cut and marked. */
 export const MAX_LOG_LINE_CHARS = 4096;
-/** How many of its last events a task's history keeps: enough for MAX_ATTEMPTS would be noise. */
+/** How many events a task's history keeps, its first one always: enough for MAX_ATTEMPTS would be noise. */
 export const MAX_HISTORY = 50;
 /** Length limits of free text that ends up in indexes. */
 export const MAX_NAME_CHARS = 256;
@@ -105,7 +105,7 @@ export interface Task {
   readonly error?: TaskError | undefined;
   /** True if it failed because its attempts were used up. */
   readonly deadLetter: boolean;
-  /** The last {@link MAX_HISTORY} events, oldest first. */
+  /** The first event and the last ones, {@link MAX_HISTORY} together, oldest first. */
   readonly history: readonly TaskEvent[];
 }
 

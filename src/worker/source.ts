@@ -1,6 +1,11 @@
-/** One queue that a worker claims from: a loop of long polls that survives the queue's absence. */
+/**
+ * One queue that a worker claims from: a loop that survives the queue's absence.
+ *
+ * It waits for work without taking any, then for slots in line with other sources, and then claims just as many tasks.
+ * A claim that waited at the queue would either hold slots that others need, or bring tasks that there is no slot for.
+ */
 import type { Clock } from "../clock.ts";
-import { errorFacts } from "../errors.ts";
+import { errorFacts, hasCode } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import {
   abortable,
@@ -16,11 +21,13 @@ import {
 import { type ClaimedTask, MAX_CLAIM_BATCH, MAX_SKILLS, type TaskQueue } from "../task/queue.ts";
 import type { Slots } from "./slots.ts";
 
-/** How long a claim waits at the queue: under the limits of the wires, and long enough to cost nothing. */
-const CLAIM_WAIT_MS = 25_000;
+/** How long one look waits at the queue: under the limits of the wires, and long enough to cost nothing. */
+const READY_WAIT_MS = 25_000;
 /** A queue that has not answered after this much more is taken for gone. */
-const CLAIM_SLACK_MS = 10_000;
-/** An empty answer that comes sooner was no wait: the queue cannot, so it is asked at this pace. */
+const ANSWER_SLACK_MS = 10_000;
+/** How long a claim, which holds slots and does not wait at the queue, may take. */
+const CLAIM_LIMIT_MS = 5000;
+/** A vain answer that comes sooner was no wait: the queue cannot, so it is asked at this pace. */
 const POLL_PAUSE_MS = 500;
 /** Pauses between claims from a queue that is away: the first at most, and the longest. */
 const RETRY_BASE_MS = 250;
@@ -58,7 +65,7 @@ export interface ClaimLoopOptions {
   readonly types: readonly string[];
   readonly skills: () => readonly string[];
   readonly leaseMs: number;
-  /** Told after each claim that was answered. */
+  /** Told after each answer. */
   readonly onAnswer: () => void;
   /** Starts work on a task, for which a slot has been taken. */
   readonly begin: (claimed: ClaimedTask) => void;
@@ -69,12 +76,14 @@ export class ClaimLoop {
   readonly source: QueueSource;
   readonly #options: ClaimLoopOptions;
   #scope: CancelScope | undefined;
-  #poll: CancelScope | undefined;
+  #look: CancelScope | undefined;
   #wake: (() => void) | undefined;
   #stopped = false;
   #failures = 0;
-  /** The last answer brought nothing. */
-  #empty = false;
+  /** The last claim brought as much as it asked for, so there may be more. */
+  #more = false;
+  /** The queue cannot tell whether it has work. */
+  #blind = false;
   /** Of the tasks claimed here. */
   readonly counts = { claimed: 0, completed: 0, failed: 0, lost: 0, released: 0, outboxed: 0 };
 
@@ -93,72 +102,92 @@ export class ClaimLoop {
       this.#scope = scope;
       if (this.#stopped) scope.cancel("no more claims");
       for (;;) {
-        await this.#options.slots.until((slots) => slots.free > 0);
-        // Another source may have been quicker since.
-        const limit = Math.min(this.#options.slots.free, MAX_CLAIM_BATCH);
-        if (limit > 0) await this.#claimOnce(limit);
+        try {
+          if (this.#more || (await this.#untilReady())) await this.#claim();
+        } catch (error) {
+          rethrowIfCancelled(error);
+          await this.#failed(error);
+        }
       }
     });
   }
 
-  /** Ends the loop; a claim under way is given up, and what it still brings is handed back. */
+  /** Ends the loop. A claim under way is waited for, and what it brings is handed back. */
   stop(): void {
     this.#stopped = true;
     this.#scope?.cancel("no more claims");
   }
 
-  /** Claims anew: the skills have changed, or the queue is known to be back. */
+  /** Looks anew: the skills have changed, or the queue is known to be back. */
   refresh(): void {
-    this.#poll?.cancel("claiming anew");
+    this.#look?.cancel("looking anew");
     this.#wake?.();
   }
 
-  async #claimOnce(limit: number): Promise<void> {
-    const { clock, onAnswer } = this.#options;
+  /** Waits for work without a slot, so that others can use it. @returns whether there may be some */
+  async #untilReady(): Promise<boolean> {
+    if (this.#blind) {
+      await moveOnAfter(POLL_PAUSE_MS, () => this.#untilWoken());
+      return true;
+    }
+    const { source, clock } = this.#options;
     const askedAt = clock.now();
+    const request = { ...this.#wanted(), waitMs: READY_WAIT_MS };
     try {
-      const polled = await cancelScope(async (poll) => {
-        this.#poll = poll;
-        await this.#dealOut(
-          await failAfter(CLAIM_WAIT_MS + CLAIM_SLACK_MS, () =>
-            abortable((signal) => this.#claim(limit, signal)),
-          ),
+      const looked = await cancelScope((look) => {
+        this.#look = look;
+        return failAfter(READY_WAIT_MS + ANSWER_SLACK_MS, () =>
+          abortable((signal) => source.queue.ready(request, { signal })),
         );
       });
-      if (!polled.ok) return;
+      if (!looked.ok) return false;
       this.#answered();
-      onAnswer();
-      if (clock.now() - askedAt < POLL_PAUSE_MS && this.#empty) await sleep(POLL_PAUSE_MS);
+      if (!looked.value && clock.now() - askedAt < POLL_PAUSE_MS) await sleep(POLL_PAUSE_MS);
+      return looked.value;
     } catch (error) {
-      rethrowIfCancelled(error);
-      await this.#failed(error);
+      // A peer that cannot tell: it is asked for tasks now and then.
+      if (!hasCode(error, "E_METHOD_NOT_FOUND")) throw error;
+      this.#blind = true;
+      return true;
     } finally {
-      this.#poll = undefined;
+      this.#look = undefined;
     }
   }
 
-  #claim(limit: number, signal: AbortSignal): Promise<readonly ClaimedTask[]> {
-    const { source, workerId, types, skills, leaseMs } = this.#options;
-    const request = {
-      workerId,
-      types,
-      skills: skills().slice(0, MAX_SKILLS),
-      limit,
-      waitMs: CLAIM_WAIT_MS,
-      leaseMs,
-    };
-    return source.queue.claim(request, { signal });
+  /** Takes slots in its turn and claims as many tasks. */
+  async #claim(): Promise<void> {
+    const { slots, begin } = this.#options;
+    let unused = await slots.reserve(MAX_CLAIM_BATCH);
+    try {
+      const claimed = await this.#ask(unused);
+      this.#answered();
+      this.#more = claimed.length === unused;
+      this.counts.claimed += claimed.length;
+      // Never more than were asked for; a queue that gives more gets them back.
+      const taken = this.#stopped || this.#scope?.cancelled === true ? [] : claimed.slice(0, unused);
+      for (const task of taken) {
+        begin(task);
+        unused--;
+      }
+      const excess = claimed.slice(taken.length);
+      if (excess.length > 0) await shield(RELEASE_LIMIT_MS, () => this.#release(excess));
+    } finally {
+      slots.give(unused);
+    }
   }
 
-  async #dealOut(claimed: readonly ClaimedTask[]): Promise<void> {
-    this.#empty = claimed.length === 0;
-    this.counts.claimed += claimed.length;
-    const excess: ClaimedTask[] = [];
-    for (const task of claimed) {
-      if (!this.#stopped && this.#options.slots.take()) this.#options.begin(task);
-      else excess.push(task);
-    }
-    if (excess.length > 0) await shield(RELEASE_LIMIT_MS, () => this.#release(excess));
+  /** The answer is waited for also when the loop is stopped: it may bring tasks. */
+  #ask(limit: number): Promise<readonly ClaimedTask[]> {
+    const { source, workerId, leaseMs } = this.#options;
+    this.#more = false;
+    if (this.#scope?.cancelled === true) return Promise.resolve([]);
+    const request = { ...this.#wanted(), workerId, limit, leaseMs };
+    return shield(CLAIM_LIMIT_MS, () => abortable((signal) => source.queue.claim(request, { signal })));
+  }
+
+  #wanted(): { readonly types: readonly string[]; readonly skills: readonly string[] } {
+    const { types, skills } = this.#options;
+    return { types, skills: skills().slice(0, MAX_SKILLS) };
   }
 
   async #release(excess: readonly ClaimedTask[]): Promise<void> {
@@ -177,6 +206,7 @@ export class ClaimLoop {
   }
 
   #answered(): void {
+    this.#options.onAnswer();
     if (this.#failures > 0)
       this.#options.logger.info(
         { source: this.source.name, failures: this.#failures },
@@ -188,6 +218,7 @@ export class ClaimLoop {
   async #failed(error: unknown): Promise<void> {
     const { source, logger, random } = this.#options;
     this.#failures++;
+    this.#blind = false;
     if (this.#failures === 1)
       logger.warn(
         { source: source.name, ...errorFacts(error) },

@@ -114,7 +114,7 @@ class RunningWorker implements Worker {
   }
 
   get running(): number {
-    return this.#slots.taken;
+    return this.#jobs.size;
   }
 
   stats(): WorkerStats {
@@ -184,10 +184,10 @@ class RunningWorker implements Worker {
 
   async #drain(drainMs: number): Promise<void> {
     for (const loop of this.#loops.values()) loop.stop();
-    const finished = await moveOnAfter(drainMs, () => this.#slots.until(isIdle));
+    const finished = await moveOnAfter(drainMs, () => this.#slots.untilIdle());
     if (!finished.ok) {
       for (const job of this.#jobs) job.drain();
-      await moveOnAfter(HAND_BACK_MS, () => this.#slots.until(isIdle));
+      await moveOnAfter(HAND_BACK_MS, () => this.#slots.untilIdle());
     }
     if (this.running > 0)
       this.#options.logger.warn({ tasks: this.running }, "tasks could not be handed back in time");
@@ -222,7 +222,7 @@ class RunningWorker implements Worker {
     } finally {
       loop.counts[end]++;
       this.#jobs.delete(job);
-      this.#slots.give();
+      this.#slots.give(1);
     }
   }
 
@@ -232,8 +232,4 @@ class RunningWorker implements Worker {
       await this.#delivery.run();
     });
   }
-}
-
-function isIdle(slots: Slots): boolean {
-  return slots.taken === 0;
 }

@@ -114,7 +114,14 @@ describe("a damaged task among sound ones", () => {
       stores.tasks.get("a"),
       (error) => hasCode(error, "E_STORE_CORRUPT") && /task a /.test(String(error)),
     );
-    const claim = { workerId: "w", holder: "h", takes: () => true, limit: 3, leaseUntilMs: 1000 };
+    const claim = {
+      workerId: "w",
+      holder: "h",
+      choice: { lanes: [], ranges: [{ from: "" }] },
+      maxBytes: 1e9,
+      limit: 3,
+      leaseUntilMs: 1000,
+    };
     const claims = await stores.tasks.claim(claim, 0);
     assert.deepEqual(
       claims.map(({ task }) => task.id),

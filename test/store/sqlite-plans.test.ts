@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { HEAD_OF_LANE, NEXT_LANE } from "../../src/store/sqlite/claim.ts";
-import { DUE_TASKS, NEXT_DUE } from "../../src/store/sqlite/due.ts";
+import { HEAD_OF_LANE } from "../../src/store/sqlite/claim.ts";
+import { DUE_TASKS, LENGTHEN_LAPSED, NEXT_DUE } from "../../src/store/sqlite/due.ts";
+import { LANES_IN_RANGE } from "../../src/store/sqlite/lanes.ts";
 import { openDatabase } from "../../src/store/sqlite/open.ts";
 import { FINISHED_BEFORE } from "../../src/store/sqlite/prune.ts";
 import {
@@ -15,9 +16,10 @@ import {
 import { tempFolder } from "./temp-folder.ts";
 
 const INDEX_OF = [
-  { sql: NEXT_LANE, index: /tasks_ready \(lane>\?\)/u },
+  { sql: LANES_IN_RANGE, index: /tasks_ready/u },
   { sql: HEAD_OF_LANE, index: /tasks_ready \(lane=\?\)/u },
   { sql: DUE_TASKS, index: /tasks_due/u },
+  { sql: LENGTHEN_LAPSED, index: /tasks_due/u },
   { sql: NEXT_DUE, index: /tasks_due/u },
   { sql: NEXT_OF_ALL, index: /PRIMARY KEY \(rowid>\?\)/u },
   { sql: NEXT_IN_PHASE, index: /tasks_by_phase \(phase=\? AND rowid>\?\)/u },

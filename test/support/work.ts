@@ -137,6 +137,7 @@ export class World {
     return {
       ...inner,
       claim: (request, options) => pass((signal) => inner.claim(request, { signal }), options?.signal),
+      ready: (request, options) => pass((signal) => inner.ready(request, { signal }), options?.signal),
       renew: (lease, leaseMs) => pass(() => inner.renew(lease, leaseMs)),
       note: (lease, note) => pass(() => inner.note(lease, note)),
       complete: (lease, result) => pass(() => inner.complete(lease, result)),

@@ -84,6 +84,7 @@ export function storeWith(store: TaskStore, replaced: Partial<TaskStore>): TaskS
   return {
     insert: (...args) => store.insert(...args),
     claim: (...args) => store.claim(...args),
+    anyReady: (...args) => store.anyReady(...args),
     renew: (...args) => store.renew(...args),
     note: (...args) => store.note(...args),
     settle: (...args) => store.settle(...args),

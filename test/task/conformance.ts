@@ -14,6 +14,7 @@ type Opener = (test: (bench: Bench) => Promise<void>) => Promise<void>;
 
 /** Declares the suite. `open` runs a test with a fresh queue. */
 export function describeTaskQueue(name: string, open: Opener): void {
+  describe(`${name}: looking for work`, { timeout: 30_000 }, () => looking(open));
   describe(`${name}: submitting and claiming`, { timeout: 30_000 }, () => submitting(open));
   describe(`${name}: leases`, { timeout: 30_000 }, () => leases(open));
   describe(`${name}: the end of a task`, { timeout: 30_000 }, () => endings(open));
@@ -147,6 +148,32 @@ function submitting(open: Opener): void {
         (await other).map(({ task }) => [task.id, task.workerId]),
         [[id, "w2"]],
       );
+    }));
+}
+
+function looking(open: Opener): void {
+  it("tells when there is work, and takes none", () =>
+    open(async ({ queue }) => {
+      assert.equal(await queue.ready({}), false);
+      const looks = [1, 2].map(() => queue.ready({ types: ["echo"], waitMs: 60_000 }));
+      const other = queue.ready({ types: ["other"], waitMs: 60_000 });
+      await settled();
+      await submitOne(queue);
+      assert.deepEqual(await Promise.all(looks), [true, true]);
+      assert.equal(await queue.ready({ types: ["echo", "tool"], skills: [] }), true);
+      assert.equal((await queue.stats()).ready, 1);
+      await submitOne(queue, { type: "other" });
+      assert.equal(await other, true);
+    }));
+
+  it("is in vain when the time is up first, and ends when the caller gives up", () =>
+    open(async ({ queue, clock }) => {
+      assert.equal(await clock.autojump(queue.ready({ waitMs: 5000 })), false);
+      const controller = new AbortController();
+      const look = queue.ready({ waitMs: 60_000 }, { signal: controller.signal });
+      await settled();
+      controller.abort();
+      await assert.rejects(look, code("E_CANCELLED"));
     }));
 }
 

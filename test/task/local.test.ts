@@ -231,3 +231,19 @@ describe("stopping a local queue", { timeout: 30_000 }, () => {
     assert.equal(clock.pending, 0);
   });
 });
+
+describe("a claim of several large tasks", { timeout: 30_000 }, () => {
+  it("gives so many that the answer fits into a frame", () =>
+    withQueue(async ({ queue }) => {
+      const big = "x".repeat(5 * 1024 * 1024);
+      for (let i = 0; i < 4; i++) await submitOne(queue, { payload: { big } });
+      const counts: number[] = [];
+      for (;;) {
+        const claimed = await queue.claim({ workerId: "w", limit: 4 });
+        if (claimed.length === 0) break;
+        assert.ok(Buffer.byteLength(JSON.stringify(claimed)) < 16 * 1024 * 1024);
+        counts.push(claimed.length);
+      }
+      assert.deepEqual(counts, [1, 1, 1, 1]);
+    }));
+});

@@ -1,7 +1,7 @@
 /** The worker with a real queue: what it runs, and how often. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { DeniedError, ToolFailedError } from "../../src/errors.ts";
+import { DeniedError, MethodNotFoundError, ToolFailedError } from "../../src/errors.ts";
 import { sleepForever } from "../../src/nursery/index.ts";
 import { openMemoryStores } from "../../src/store/index.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
@@ -122,6 +122,39 @@ describe("a worker", () => {
     }
     assert.equal(started.length, 6);
     assert.equal(worker.stats().completed, 6);
+  });
+
+  it("serves all its queues in turn, and claims only what it runs", async () => {
+    const { handler, started, finish } = controlled();
+    const second = world.openQueue(openMemoryStores());
+    for (let i = 0; i < 10; i++) {
+      await world.submit({ payload: { from: "a" } });
+      await second.submit([{ type: "t", payload: { from: "b" } }]);
+    }
+    const third: TaskQueue = {
+      ...world.openQueue(openMemoryStores()),
+      ready: () => Promise.reject(new MethodNotFoundError("task.ready")),
+    };
+    await third.submit([{ type: "t", payload: { from: "c" } }]);
+    const worker = world.start([handler], {
+      concurrency: 1,
+      sources: [
+        { name: "a", queue: world.queue },
+        { name: "b", queue: second },
+        { name: "c", queue: third },
+      ],
+    });
+    for (let i = 0; i < 9; i++) {
+      await settled(10);
+      finish();
+    }
+    await settled(10);
+    const from = started.map(({ payload }) => payload["from"]);
+    assert.deepEqual([started.length, worker.running], [10, 1]);
+    for (const [name, atLeast] of Object.entries({ a: 4, b: 4, c: 1 }))
+      assert.ok(from.filter((one) => one === name).length >= atLeast, `${name}: ${from.join(" ")}`);
+    const { claimed, released } = worker.stats();
+    assert.deepEqual([claimed, released], [10, 0]);
   });
 
   it("keeps its lease as long as the work takes", async () => {

@@ -1,14 +1,17 @@
 /** The tasks that can be claimed, lane by lane. */
 import { PHASE } from "../phase.ts";
 import { Heap } from "../heap.ts";
-import type { TaskRecord } from "./record.ts";
+import { isInRange } from "../../task/routing.ts";
+import type { LaneChoice, LaneRange, StoreClaim } from "../../task/store.ts";
+import { MAX_SCANNED_LANES } from "../stores.ts";
+import { bytesOf, type TaskRecord } from "./record.ts";
 
 /** Below this a heap with cancelled tasks in it is not worth rebuilding. */
 const MIN_REBUILD = 64;
 
 interface Lane {
   readonly heap: Heap<TaskRecord>;
-  /** How many in the heap were cancelled there. */
+  /** How many in the heap are not ready any more. */
   stale: number;
 }
 
@@ -29,8 +32,8 @@ export class ReadyTasks {
     lane.heap.push(record);
   }
 
-  /** Notes that a task in here was cancelled. */
-  noteCancelled(record: TaskRecord): void {
+  /** Notes that a task in here is not ready any more. */
+  noteGone(record: TaskRecord): void {
     const lane = this.#lanes.get(record.lane);
     if (!lane) return;
     lane.stale += 1;
@@ -39,15 +42,20 @@ export class ReadyTasks {
     lane.stale = 0;
   }
 
-  /** Takes up to `limit` tasks of the lanes that `takes` accepts, best first. */
-  take(limit: number, takes: (lane: string) => boolean): TaskRecord[] {
+  /** Takes up to `limit` tasks of the lanes that suit, best first, and no more than `maxBytes` unless it is one. */
+  take({ choice, limit, maxBytes }: Pick<StoreClaim, "choice" | "limit" | "maxBytes">): TaskRecord[] {
     const heads = new Heap<TaskRecord>(comesFirst);
-    for (const head of this.heads()) if (takes(head.lane)) heads.push(head);
-
+    for (const lane of new Set([...choice.lanes, ...this.#scan(choice.ranges)])) {
+      const head = this.#head(lane);
+      if (head) heads.push(head);
+    }
     const taken: TaskRecord[] = [];
+    let bytes = 0;
     while (taken.length < limit) {
       const best = heads.pop();
       if (!best) break;
+      bytes += bytesOf(best);
+      if (taken.length > 0 && bytes > maxBytes) break;
       taken.push(best);
       this.#lanes.get(best.lane)?.heap.pop();
       const next = this.#head(best.lane);
@@ -56,9 +64,43 @@ export class ReadyTasks {
     return taken;
   }
 
-  /** The best task of each lane that has any. */
-  heads(): TaskRecord[] {
-    return [...this.#lanes.keys()].flatMap((lane) => this.#head(lane) ?? []);
+  /** Whether a lane of `choice` has a ready task. */
+  any({ lanes, ranges }: LaneChoice): boolean {
+    if (lanes.some((lane) => this.#head(lane))) return true;
+    if (ranges.length === 0) return false;
+    for (const lane of this.#lanes.keys())
+      if (ranges.some((range) => isInRange(lane, range)) && this.#head(lane)) return true;
+    return false;
+  }
+
+  /** The first lanes that have ready tasks, at most `limit`. */
+  lanes(limit: number): string[] {
+    const found: string[] = [];
+    for (const lane of this.#lanes.keys()) {
+      if (found.length >= limit) break;
+      if (this.#head(lane)) found.push(lane);
+    }
+    return found;
+  }
+
+  /** Lanes of `ranges`; those that were looked at go to the end if there are too many, so that others have their turn. */
+  #scan(ranges: readonly LaneRange[]): string[] {
+    const found: string[] = [];
+    if (ranges.length === 0) return found;
+    for (const lane of this.#lanes.keys()) {
+      if (!ranges.some((range) => isInRange(lane, range)) || !this.#head(lane)) continue;
+      found.push(lane);
+      if (found.length >= MAX_SCANNED_LANES) break;
+    }
+    if (found.length >= MAX_SCANNED_LANES) for (const lane of found) this.#toEnd(lane);
+    return found;
+  }
+
+  #toEnd(name: string): void {
+    const lane = this.#lanes.get(name);
+    if (!lane) return;
+    this.#lanes.delete(name);
+    this.#lanes.set(name, lane);
   }
 
   /** The best task of one lane; forgets cancelled ones on the way, and the lane if nothing is left. */

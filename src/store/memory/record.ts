@@ -61,10 +61,10 @@ export function recordOf(draft: TaskDraft, seq: number, nowMs: number): TaskReco
   };
 }
 
-/** Adds what happened to the history and forgets what is too old for it. */
+/** Adds what happened to the history and forgets what is too old for it, but never the first event. */
 export function remember(record: TaskRecord, event: TaskEvent): void {
   record.history.push(event);
-  if (record.history.length > MAX_HISTORY) record.history.shift();
+  if (record.history.length > MAX_HISTORY) record.history.splice(1, 1);
 }
 
 /** The task as a caller sees it: a copy. */
@@ -76,6 +76,12 @@ export function taskOfRecord(record: TaskRecord): Task {
     logs: [...record.logs],
     history: [...record.history],
   });
+}
+
+/** How much of a task's text travels with it, in bytes. */
+export function bytesOf({ payload, progress = "", logs }: TaskRecord): number {
+  const lines = logs.reduce((sum, { message }) => sum + Buffer.byteLength(message), 0);
+  return Buffer.byteLength(payload) + Buffer.byteLength(progress) + lines;
 }
 
 /** The object that a JSON text holds; undefined if there is no text. */

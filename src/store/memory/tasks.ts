@@ -14,6 +14,7 @@ import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "
 import type {
   DueOutcome,
   HeldLease,
+  LaneChoice,
   Settlement,
   StoreClaim,
   StoredClaim,
@@ -23,10 +24,10 @@ import type {
 } from "../../task/store.ts";
 import { MAX_LOG_LINES, type Task } from "../../task/task.ts";
 import { cursorAfter, seqOfCursor } from "../cursor.ts";
-import { cancellationEffect, type Effect, expiryEffect, settlementEffect } from "../effect.ts";
+import { cancellationEffect, type Effect, expiryEffect, isRepetition, settlementEffect } from "../effect.ts";
 import { PHASE, type Phase, phasesOf, stateOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
-import { type Lifetime, MAX_DUE_BATCH } from "../stores.ts";
+import { type Lifetime, MAX_DUE_BATCH, MAX_SCANNED_LANES } from "../stores.ts";
 import { summaryOf } from "../task-view.ts";
 import { ReadyTasks } from "./ready.ts";
 import { parseObject, recordOf, remember, taskOfRecord, type TaskRecord } from "./record.ts";
@@ -80,7 +81,7 @@ export class MemoryTaskStore implements TaskStore {
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
     this.#lifetime.check();
     this.#settleDue(nowMs);
-    return this.#ready.take(claim.limit, claim.takes).map((record) => {
+    return this.#ready.take(claim).map((record) => {
       this.#move(record, PHASE.leased);
       record.dueMs = claim.leaseUntilMs;
       record.attempt += 1;
@@ -94,9 +95,18 @@ export class MemoryTaskStore implements TaskStore {
     });
   }
 
+  async anyReady(choice: LaneChoice): Promise<boolean> {
+    this.#lifetime.check();
+    return this.#ready.any(choice);
+  }
+
   async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {
     this.#lifetime.check();
     const record = this.#held(lease);
+    if (record.phase === PHASE.ready) {
+      this.#move(record, PHASE.leased);
+      this.#ready.noteGone(record);
+    }
     record.dueMs = leaseUntilMs;
     record.updatedAtMs = nowMs;
     this.#due.add(record);
@@ -118,9 +128,14 @@ export class MemoryTaskStore implements TaskStore {
     this.#lifetime.check();
     const record = this.#tasks.get(lease.taskId);
     const final = settlement.kind === "completed" || settlement.kind === "failed";
-    if (final && record && record.settledToken === lease.token && record.holder === lease.holder) return;
+    if (final && record && record.settledToken === lease.token && record.holder === lease.holder) {
+      if (isRepetition(settlement, record.phase, parseObject(record.result))) return;
+      throw new TaskFinishedError(lease.taskId, stateOf(record.phase));
+    }
     const held = settlement.kind === "completed" ? this.#held(lease) : this.#held(lease, nowMs);
-    this.#apply(held, settlementEffect(settlement, nowMs), nowMs);
+    const wasReady = held.phase === PHASE.ready;
+    this.#apply(held, settlementEffect(settlement, nowMs), nowMs, final);
+    if (wasReady) this.#ready.noteGone(held);
     if (final) held.settledToken = lease.token;
   }
 
@@ -131,7 +146,7 @@ export class MemoryTaskStore implements TaskStore {
     if (record.phase >= PHASE.completed) throw new TaskFinishedError(taskId, stateOf(record.phase));
     const wasReady = record.phase === PHASE.ready;
     this.#apply(record, cancellationEffect(reason), nowMs);
-    if (wasReady) this.#ready.noteCancelled(record);
+    if (wasReady) this.#ready.noteGone(record);
   }
 
   async get(taskId: string): Promise<Task | undefined> {
@@ -195,7 +210,8 @@ export class MemoryTaskStore implements TaskStore {
   async survey(taskIds: readonly string[]): Promise<Survey> {
     this.#lifetime.check();
     const ended = (id: string): boolean => (this.#tasks.get(id)?.phase ?? PHASE.completed) >= PHASE.completed;
-    const readyLanes = this.#ready.heads().map((record) => record.lane);
+    const lanes = this.#ready.lanes(MAX_SCANNED_LANES + 1);
+    const readyLanes = lanes.length > MAX_SCANNED_LANES ? undefined : lanes;
     return { endedTaskIds: taskIds.filter(ended), readyLanes, nextDueMs: this.#due.firstMs() };
   }
 
@@ -240,25 +256,31 @@ export class MemoryTaskStore implements TaskStore {
     } else this.#due.add(record);
   }
 
-  /** The task of a lease in force. With `nowMs` also an overdue one that nobody settled is refused. */
+  /** The task of a lease that nobody else was given since. With `nowMs` one that has run out is refused. */
   #held({ taskId, token, holder }: HeldLease, nowMs?: number): TaskRecord {
     const record = this.#tasks.get(taskId);
-    const held = record?.phase === PHASE.leased && record.token === token && record.holder === holder;
-    const over = nowMs !== undefined && record?.dueMs !== undefined && record.dueMs <= nowMs;
-    if (!record || !held || over) throw new LeaseLostError(taskId, token);
+    const mine = record?.token === token && record.holder === holder;
+    const leased = record?.phase === PHASE.leased;
+    const inForce = leased && (nowMs === undefined || (record.dueMs ?? Infinity) > nowMs);
+    const unclaimed = record?.phase === PHASE.ready && nowMs === undefined;
+    if (!record || !mine || !(inForce || unclaimed)) throw new LeaseLostError(taskId, token);
     return record;
   }
 
-  #apply(record: TaskRecord, effect: Effect, nowMs: number): void {
+  #apply(record: TaskRecord, effect: Effect, nowMs: number, byLease = false): void {
     const { workerId, token } = record;
     remember(record, {
       atMs: nowMs,
       kind: effect.event,
-      ...(record.phase === PHASE.leased && { token, ...(workerId !== undefined && { workerId }) }),
+      ...((byLease || record.phase === PHASE.leased) && {
+        token,
+        ...(workerId !== undefined && { workerId }),
+      }),
       ...(effect.detail !== undefined && { detail: effect.detail }),
     });
     this.#move(record, effect.phase);
     record.dueMs = effect.dueMs;
+    if (effect.endsLease === true) record.holder = undefined;
     record.readyMs = nowMs;
     if (!effect.attemptCounts) record.attempt -= 1;
     if (effect.outcome) {

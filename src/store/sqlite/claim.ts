@@ -1,38 +1,36 @@
 /**
  * Hands out the best ready tasks.
  *
- * Each lane has its head at the front of the index `tasks_ready`, so a claim looks at one entry for each lane,
- * however many tasks wait. A filter over one index for all lanes was rejected: it slows down as tasks that the
- * worker does not take pile up in front.
+ * Each lane has its head at the front of the index `tasks_ready`, so a claim looks at one entry for each lane that
+ * suits it, however many tasks wait. A filter over one index for all lanes was rejected: it slows down as tasks that
+ * the worker does not take pile up in front.
  */
 import * as z from "zod";
-import type { StoreClaim, StoredClaim } from "../../task/store.ts";
+import type { LaneChoice, StoreClaim, StoredClaim } from "../../task/store.ts";
 import type { Task } from "../../task/task.ts";
 import { StoreCorruptError } from "../../errors.ts";
 import { damageEffect } from "../effect.ts";
 import { Heap } from "../heap.ts";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
+import { type LaneScan, lanesIn } from "./lanes.ts";
 import { taskBySeq } from "./read.ts";
 import { parsed } from "./rows.ts";
 import { addEvent, applyEffect } from "./transition.ts";
-
-/**
- * The next lane that has a ready task, with its best task: one seek in the index, instead of a walk over all ready
- * tasks. Every lane has a name, so the first comes after ''. The index is named because the planner, which keeps no
- * statistics here, would walk `tasks_by_phase`.
- */
-export const NEXT_LANE = `
-  SELECT lane, seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane > :after
-   ORDER BY lane, priority DESC, seq LIMIT 1`;
 
 /** The best task of one lane. */
 export const HEAD_OF_LANE = `
   SELECT seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane = :lane ORDER BY priority DESC, seq LIMIT 1`;
 
+/** How much of a task's text travels with it. SQLite knows the length of a text without reading it. */
+const SIZE = `
+  SELECT octet_length(p.payload) + coalesce(octet_length(o.progress), 0)
+         + (SELECT coalesce(sum(octet_length(message)), 0) FROM logs WHERE seq = :seq) AS bytes
+    FROM payloads p LEFT JOIN outcomes o ON o.seq = p.seq WHERE p.seq = :seq`;
+
 const LEASE = `
   UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
-                   due_ms = :leaseUntilMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
+                   due_ms = :leaseUntilMs, lease_ms = :leaseUntilMs - :nowMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
    WHERE seq = :seq
   RETURNING id, token, events`;
 
@@ -42,8 +40,8 @@ interface Head {
   readonly lane: string;
 }
 
-const laneRow = z.object({ lane: z.string(), seq: z.int(), priority: z.int() });
 const headRow = z.object({ seq: z.int(), priority: z.int() });
+const sizeRow = z.object({ bytes: z.int() });
 const leasedRow = z.object({ id: z.string(), token: z.int(), events: z.int() });
 
 /** What a claim gave. */
@@ -53,19 +51,26 @@ export interface Claimed {
   readonly damagedIds: readonly string[];
 }
 
-/** Leases up to `limit` tasks of the lanes that the worker takes: higher priority first, then first in, first out. */
-export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: number): Claimed {
+/** Leases up to `limit` tasks of the lanes that suit the worker: higher priority first, then first in, first out. */
+export function claimTasks(
+  connection: Connection,
+  claim: StoreClaim,
+  scan: LaneScan,
+  nowMs: number,
+): Claimed {
   const heads = new Heap<Head>((a, b) =>
     a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority,
   );
-  for (let head = nextLane(connection, ""); head; head = nextLane(connection, head.lane)) {
-    if (claim.takes(head.lane)) heads.push(head);
-  }
+  const { lanes, ranges } = claim.choice;
+  for (const lane of new Set([...lanes, ...scan.next(ranges)])) offerHead(connection, lane, heads);
   const claims: StoredClaim[] = [];
   const damagedIds: string[] = [];
+  let bytes = 0;
   while (claims.length < claim.limit) {
     const best = heads.pop();
     if (!best) break;
+    bytes += sizeOf(connection, best.seq);
+    if (claims.length > 0 && bytes > claim.maxBytes) break;
     const leased = leaseTask(connection, best.seq, claim, nowMs);
     if (typeof leased === "string") damagedIds.push(leased);
     else claims.push(leased);
@@ -74,17 +79,18 @@ export function claimTasks(connection: Connection, claim: StoreClaim, nowMs: num
   return { claims, damagedIds };
 }
 
-/** All lanes that have a ready task, by name: one seek for each. */
-export function readyLanes(connection: Connection): string[] {
-  const lanes: string[] = [];
-  for (let head = nextLane(connection, ""); head; head = nextLane(connection, head.lane))
-    lanes.push(head.lane);
-  return lanes;
+/** Whether a lane of `choice` has a ready task. */
+export function anyReady(connection: Connection, { lanes, ranges }: LaneChoice): boolean {
+  return (
+    lanes.some((lane) => connection.get(HEAD_OF_LANE, { lane })) ||
+    ranges.some((range) => lanesIn(connection, range, 1).length > 0)
+  );
 }
 
-function nextLane(connection: Connection, after: string): Head | undefined {
-  const row = connection.get(NEXT_LANE, { after });
-  return row && parsed(laneRow, row);
+function sizeOf(connection: Connection, seq: number): number {
+  const row = connection.get(SIZE, { seq });
+  // Without its payload the task is damaged, which leasing it will find.
+  return row ? parsed(sizeRow, row).bytes : 0;
 }
 
 function offerHead(connection: Connection, lane: string, heads: Heap<Head>): void {

@@ -18,6 +18,11 @@ export const DUE_TASKS: string = `
 // It has waited since the instant that it was delayed to, not since somebody noticed.
 const WAKE = `UPDATE tasks SET phase = ${PHASE.ready}, ready_ms = due_ms, due_ms = NULL WHERE seq = :seq`;
 
+/** Lengthens, once, the leases that are overdue by as long as they were. */
+export const LENGTHEN_LAPSED: string = `
+  UPDATE tasks INDEXED BY tasks_due SET due_ms = :nowMs + lease_ms, lease_ms = NULL
+   WHERE due_ms <= :nowMs AND phase = ${PHASE.leased} AND lease_ms IS NOT NULL`;
+
 /** The next instant at which something falls due. */
 export const NEXT_DUE = "SELECT min(due_ms) AS due_ms FROM tasks WHERE due_ms IS NOT NULL";
 
@@ -28,6 +33,14 @@ export interface Settled {
 }
 
 const namedRow = z.object({ id: z.string(), lane: z.string() });
+
+/**
+ * Gives workers whose leases lapsed while no node was there as long again to come back. Each lease is lengthened once
+ * until its worker renews it, so that an owner which dies again and again does not keep it for ever.
+ */
+export function lengthenLapsedLeases(connection: Connection, nowMs: number): void {
+  connection.run(LENGTHEN_LAPSED, { nowMs });
+}
 
 /** Settles what is due at `nowMs`, at most {@link MAX_DUE_BATCH} tasks. */
 export function settleDueTasks(connection: Connection, nowMs: number): Settled {

@@ -2,14 +2,15 @@
  * What is done under a lease, or to a task that may have one.
  *
  * A lease is checked against the row itself inside the transaction that uses it: phase, token and holder. One that
- * is overdue but that nobody has settled yet, as after a pause of the queue's owner, still counts for a renewal and
- * for a result: nobody else was given the task, and doing it again would help nobody.
+ * has run out, as after a pause of the queue's owner, still counts for a renewal and for a result while nobody else
+ * was given the task: doing it again would help nobody.
  */
+import type { JsonObject } from "../../content/json.ts";
 import { LeaseLostError, TaskFinishedError, TaskNotFoundError } from "../../errors.ts";
 import type { TaskNote } from "../../task/queue.ts";
 import type { HeldLease, Settlement } from "../../task/store.ts";
 import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
-import { cancellationEffect, settlementEffect } from "../effect.ts";
+import { cancellationEffect, isRepetition, settlementEffect } from "../effect.ts";
 import { PHASE, stateOf } from "../phase.ts";
 import { textChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
@@ -22,8 +23,10 @@ const BY_ID = `
     FROM tasks WHERE id = :taskId`;
 
 const RENEW = `
-  UPDATE tasks SET due_ms = :leaseUntilMs, updated_ms = :nowMs
-   WHERE id = :taskId AND phase = ${PHASE.leased} AND token = :token AND holder = :holder`;
+  UPDATE tasks SET phase = ${PHASE.leased}, due_ms = :leaseUntilMs, lease_ms = :leaseUntilMs - :nowMs, updated_ms = :nowMs
+   WHERE id = :taskId AND phase IN (${PHASE.leased}, ${PHASE.ready}) AND token = :token AND holder = :holder`;
+
+const RESULT = "SELECT result FROM outcomes WHERE seq = :seq";
 
 const TOUCH = "UPDATE tasks SET updated_ms = :nowMs WHERE seq = :seq";
 
@@ -66,7 +69,7 @@ export function addNote(connection: Connection, lease: HeldLease, note: TaskNote
   connection.run(TOUCH, { seq, nowMs });
 }
 
-/** Ends a lease. Does nothing if the lease completed or failed the task before. @throws LeaseLostError */
+/** Ends a lease. Does nothing if the lease ended the task in the same way before. @throws LeaseLostError, TaskFinishedError */
 export function settleLease(
   connection: Connection,
   lease: HeldLease,
@@ -75,7 +78,10 @@ export function settleLease(
 ): void {
   const row = findLease(connection, lease.taskId);
   const final = settlement.kind === "completed" || settlement.kind === "failed";
-  if (final && row?.settled_token === lease.token && row.holder === lease.holder) return;
+  if (final && row?.settled_token === lease.token && row.holder === lease.holder) {
+    if (isRepetition(settlement, row.phase, resultOf(connection, row.seq))) return;
+    throw new TaskFinishedError(lease.taskId, stateOf(row.phase));
+  }
   const held = checkHeld(row, lease, settlement.kind === "completed" ? undefined : nowMs);
   applyEffect(connection, held, settlementEffect(settlement, nowMs), nowMs, final ? lease.token : null);
 }
@@ -92,11 +98,20 @@ function heldTask(connection: Connection, lease: HeldLease, nowMs: number): Leas
   return checkHeld(findLease(connection, lease.taskId), lease, nowMs);
 }
 
-/** With `nowMs` an overdue lease is refused as well. */
+const resultRow = z.object({ result: z.string().nullable() });
+
+function resultOf(connection: Connection, seq: number): JsonObject | undefined {
+  const row = connection.get(RESULT, { seq });
+  return row && objectOf(parsed(resultRow, row).result);
+}
+
+/** With `nowMs` a lease that has run out is refused as well. */
 function checkHeld(row: LeaseRow | undefined, lease: HeldLease, nowMs: number | undefined): LeaseRow {
-  const held = row?.phase === PHASE.leased && row.token === lease.token && row.holder === lease.holder;
-  const over = nowMs !== undefined && typeof row?.due_ms === "number" && row.due_ms <= nowMs;
-  if (!row || !held || over) throw new LeaseLostError(lease.taskId, lease.token);
+  const mine = row?.token === lease.token && row.holder === lease.holder;
+  const leased = row?.phase === PHASE.leased;
+  const inForce = leased && (nowMs === undefined || (row.due_ms ?? Infinity) > nowMs);
+  const unclaimed = row?.phase === PHASE.ready && nowMs === undefined;
+  if (!row || !mine || !(inForce || unclaimed)) throw new LeaseLostError(lease.taskId, lease.token);
   return row;
 }
 

@@ -158,8 +158,11 @@ const CHECKSUMS = `
   ALTER TABLE outcomes ADD COLUMN progress_crc INTEGER;
   ALTER TABLE outbox ADD COLUMN crc INTEGER;`;
 
+/** How long the lease in force was when its worker last asked; NULL once the owner has lengthened it by itself. */
+const LEASE_LENGTH = "ALTER TABLE tasks ADD COLUMN lease_ms REAL;";
+
 /** In the order in which they are taken. The database is at version n once the first n were. */
-const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX, CACHE_VERSIONS, CHECKSUMS];
+const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX, CACHE_VERSIONS, CHECKSUMS, LEASE_LENGTH];
 
 const versionRow = z.object({ user_version: z.int() });
 

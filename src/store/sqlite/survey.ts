@@ -2,9 +2,10 @@
 import * as z from "zod";
 import type { Survey } from "../../task/store.ts";
 import { PHASE } from "../phase.ts";
-import { readyLanes } from "./claim.ts";
+import { MAX_SCANNED_LANES } from "../stores.ts";
 import type { Connection } from "./connection.ts";
 import { nextDueMs } from "./due.ts";
+import { lanesIn } from "./lanes.ts";
 import { parsed } from "./rows.ts";
 
 /** Those of the given ids whose task has ended or is not there, each found by the index on ids. */
@@ -18,9 +19,10 @@ const idRow = z.object({ id: z.string() });
 /** Three reads, none of which grows with the queue. */
 export function surveyTasks(connection: Connection, taskIds: readonly string[]): Survey {
   const ended = taskIds.length === 0 ? [] : connection.all(ENDED, { ids: JSON.stringify(taskIds) });
+  const lanes = lanesIn(connection, { from: "" }, MAX_SCANNED_LANES + 1);
   return {
     endedTaskIds: ended.map((row) => parsed(idRow, row).id),
-    readyLanes: readyLanes(connection),
+    readyLanes: lanes.length > MAX_SCANNED_LANES ? undefined : lanes,
     nextDueMs: nextDueMs(connection),
   };
 }

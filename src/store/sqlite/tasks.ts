@@ -3,6 +3,7 @@ import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "
 import type {
   DueOutcome,
   HeldLease,
+  LaneChoice,
   Settlement,
   StoreClaim,
   StoredClaim,
@@ -13,11 +14,12 @@ import type {
 import type { Task } from "../../task/task.ts";
 import { PHASE } from "../phase.ts";
 import type { Lifetime } from "../stores.ts";
-import { claimTasks } from "./claim.ts";
+import { anyReady, claimTasks } from "./claim.ts";
 import type { Connection } from "./connection.ts";
-import { nextDueMs, settleDueTasks, type Settled } from "./due.ts";
+import { lengthenLapsedLeases, nextDueMs, settleDueTasks, type Settled } from "./due.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { insertTask } from "./insert.ts";
+import { LaneScan } from "./lanes.ts";
 import { addNote, cancelTask, findLease, renewLease, settleLease } from "./lease.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { PRUNE_BATCH, pruneTasks } from "./prune.ts";
@@ -30,14 +32,19 @@ export class SqliteTaskStore implements TaskStore {
   readonly #commits: GroupCommit;
   readonly #lifetime: Lifetime;
   readonly #neighbours: Neighbours;
+  readonly #scan: LaneScan;
   /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
   readonly #unreported: Settled[] = [];
+
+  /** What lapsed while the file was closed was looked at. */
+  #caughtUp = false;
 
   constructor(connection: Connection, commits: GroupCommit, lifetime: Lifetime, neighbours: Neighbours) {
     this.#connection = connection;
     this.#commits = commits;
     this.#lifetime = lifetime;
     this.#neighbours = neighbours;
+    this.#scan = new LaneScan(connection);
   }
 
   async insert(drafts: readonly TaskDraft[], nowMs: number): Promise<readonly SubmitReceipt[]> {
@@ -46,13 +53,23 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
-    return this.#write(() => {
-      const settled = settleDueTasks(this.#connection, nowMs);
-      if (settled.readyLanes.length + settled.deadTaskIds.length > 0) this.#unreported.push(settled);
-      const { claims, damagedIds } = claimTasks(this.#connection, claim, nowMs);
-      if (damagedIds.length > 0) this.#unreported.push({ readyLanes: [], deadTaskIds: damagedIds });
-      return claims;
-    });
+    const { settled, claimed } = await this.#write(() => ({
+      settled: this.#settleDue(nowMs),
+      claimed: claimTasks(this.#connection, claim, this.#scan, nowMs),
+    }));
+    this.#caughtUp = true;
+    const { claims, damagedIds } = claimed;
+    const deadTaskIds = [...settled.deadTaskIds, ...damagedIds];
+    // Only now: a claim that failed took back what it had settled.
+    if (settled.readyLanes.length + deadTaskIds.length > 0) {
+      this.#unreported.push({ readyLanes: settled.readyLanes, deadTaskIds });
+    }
+    return claims;
+  }
+
+  async anyReady(choice: LaneChoice): Promise<boolean> {
+    this.#lifetime.check();
+    return anyReady(this.#connection, choice);
   }
 
   async renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void> {
@@ -90,9 +107,10 @@ export class SqliteTaskStore implements TaskStore {
 
   async settleDue(nowMs: number): Promise<DueOutcome> {
     const { settled, next } = await this.#write(() => ({
-      settled: settleDueTasks(this.#connection, nowMs),
+      settled: this.#settleDue(nowMs),
       next: nextDueMs(this.#connection),
     }));
+    this.#caughtUp = true;
     const all = [...this.#unreported.splice(0), settled];
     const readyLanes = [...new Set(all.flatMap((one) => one.readyLanes))];
     const deadTaskIds = all.flatMap((one) => one.deadTaskIds);
@@ -123,6 +141,11 @@ export class SqliteTaskStore implements TaskStore {
       if (gone < size) break;
     }
     return pruned;
+  }
+
+  #settleDue(nowMs: number): Settled {
+    if (!this.#caughtUp) lengthenLapsedLeases(this.#connection, nowMs);
+    return settleDueTasks(this.#connection, nowMs);
   }
 
   async #write<T>(operation: () => T): Promise<T> {

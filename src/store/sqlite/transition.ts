@@ -7,7 +7,8 @@ import type { Connection } from "./connection.ts";
 
 const MOVE = `
   UPDATE tasks SET phase = :phase, due_ms = :dueMs, ready_ms = :nowMs, updated_ms = :nowMs,
-                   attempt = attempt - :refund, settled_token = :settledToken, events = events + 1
+                   attempt = attempt - :refund, settled_token = :settledToken, events = events + 1,
+                   holder = CASE WHEN :endsLease THEN NULL ELSE holder END
    WHERE seq = :seq`;
 
 const SET_OUTCOME = `
@@ -18,7 +19,7 @@ const ADD_EVENT = `
   INSERT INTO history (seq, n, at_ms, kind, worker_id, token, detail)
   VALUES (:seq, :n, :atMs, :kind, :workerId, :token, :detail)`;
 
-const FORGET_EVENTS = "DELETE FROM history WHERE seq = :seq AND n <= :upTo";
+const FORGET_EVENTS = "DELETE FROM history WHERE seq = :seq AND n > 1 AND n <= :upTo";
 
 /** The task that moves, as it was before. */
 export interface Mover {
@@ -45,12 +46,14 @@ export function applyEffect(
     nowMs,
     refund: effect.attemptCounts ? 0 : 1,
     settledToken,
+    endsLease: effect.endsLease === true ? 1 : 0,
   });
   if (effect.outcome) {
     const [error, result] = [jsonOrNull(effect.outcome.error), jsonOrNull(effect.outcome.result)];
     connection.run(SET_OUTCOME, { seq, error, result, crc: textChecksum(seq, error, result) });
   }
-  const leased = mover.phase === PHASE.leased;
+  // A result may come under a lease that has run out.
+  const leased = mover.phase === PHASE.leased || settledToken !== null;
   addEvent(connection, seq, mover.events + 1, {
     atMs: nowMs,
     kind: effect.event,
@@ -60,11 +63,11 @@ export function applyEffect(
   });
 }
 
-/** Writes event number `n` of a task and forgets what is too old. */
+/** Writes event number `n` of a task and forgets what is too old, but never the first. */
 export function addEvent(connection: Connection, seq: number, n: number, event: TaskEvent): void {
   const { atMs, kind, workerId = null, token = null, detail = null } = event;
   connection.run(ADD_EVENT, { seq, n, atMs, kind, workerId, token, detail });
-  if (n > MAX_HISTORY) connection.run(FORGET_EVENTS, { seq, upTo: n - MAX_HISTORY });
+  if (n > MAX_HISTORY) connection.run(FORGET_EVENTS, { seq, upTo: n - MAX_HISTORY + 1 });
 }
 
 function jsonOrNull(value: object | undefined): string | null {

@@ -21,9 +21,16 @@ export function draft(id: string, parts: Partial<TaskDraft> = {}): TaskDraft {
   return { ...plain, ...parts };
 }
 
+const ANY = { choice: { lanes: [], ranges: [{ from: "" }] }, limit: 1, maxBytes: 1e9 };
+
+/** Only these lanes. */
+export function only(...lanes: string[]): Pick<StoreClaim, "choice"> {
+  return { choice: { lanes, ranges: [] } };
+}
+
 /** A claim of one task of any lane, under a lease until 1,000. */
 export function claimOf(parts: Partial<StoreClaim> = {}): StoreClaim {
-  return { workerId: "w", holder: "h", takes: () => true, limit: 1, leaseUntilMs: 1000, ...parts };
+  return { workerId: "w", holder: "h", ...ANY, leaseUntilMs: 1000, ...parts };
 }
 
 /** Claims exactly one task at `nowMs`. */

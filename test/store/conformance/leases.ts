@@ -59,6 +59,28 @@ export function leaseConformance(open: OpenStores): void {
     });
   });
 
+  it("still counts when it was given back to the queue and nobody has claimed it", async () => {
+    await using stores = await open();
+    await stores.tasks.insert([draft("a"), draft("b"), draft("c")], 0);
+    const claims = await stores.tasks.claim(claimOf({ limit: 3 }), 0);
+    const [a, b, c] = claims.map((claim) => leaseOf(claim));
+    assert.ok(a && b && c);
+    assert.deepEqual((await stores.tasks.settleDue(5000)).readyLanes, ["echo"]);
+    await assert.rejects(
+      stores.tasks.settle({ ...a, holder: "thief" }, { kind: "completed", result: {} }, 5000),
+      lost,
+    );
+    await assert.rejects(stores.tasks.settle(c, { kind: "released", reason: "" }, 5000), lost);
+    await stores.tasks.settle(a, { kind: "completed", result: { late: true } }, 5000);
+    await stores.tasks.renew(b, 6000, 5000);
+    const done = await stores.tasks.get("a");
+    assert.deepEqual([done?.result, done?.history.at(-1)?.token], [{ late: true }, 1]);
+    assert.equal((await stores.tasks.get("b"))?.leaseUntilMs, 6000);
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ limit: 3 }), 5000)), ["c"]);
+    await assert.rejects(stores.tasks.settle(c, { kind: "completed", result: {} }, 5000), lost);
+    assert.equal((await stores.tasks.stats(5000)).ready, 0);
+  });
+
   it("does not count for anything else when it is overdue", async () => {
     await using stores = await open();
     await stores.tasks.insert([draft("a")], 0);

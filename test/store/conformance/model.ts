@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { hasCode } from "../../../src/errors.ts";
 import type { Settlement, TaskStore } from "../../../src/task/store.ts";
 import type { TaskState } from "../../../src/task/task.ts";
-import { claimOf, draft, idsOf, type OpenStores } from "./fixtures.ts";
+import { claimOf, draft, idsOf, only, type OpenStores } from "./fixtures.ts";
 
 const MAX_ATTEMPTS = 2;
 const LEASE_MS = 10;
@@ -19,6 +19,9 @@ interface ModelTask {
   attempt: number;
   token: number;
   settledToken: number;
+  settledAs: string;
+  /** Its last lease was neither given up nor taken away. */
+  held: boolean;
   dueMs: number;
 }
 
@@ -71,6 +74,8 @@ class Model {
       attempt: 0,
       token: 0,
       settledToken: 0,
+      settledAs: "",
+      held: false,
       dueMs,
     };
     this.tasks.push(task);
@@ -84,7 +89,7 @@ class Model {
     );
     const best = ready.toSorted((x, y) => y.priority - x.priority).slice(0, limit);
     for (const task of best) {
-      Object.assign(task, { state: "running", attempt: task.attempt + 1, token: task.token + 1 });
+      Object.assign(task, { state: "running", attempt: task.attempt + 1, token: task.token + 1, held: true });
       task.dueMs = this.nowMs + LEASE_MS;
     }
     return best.map((task) => task.id);
@@ -97,9 +102,14 @@ class Model {
     }
   }
 
+  holds(task: ModelTask, token: number): boolean {
+    return (task.state === "running" || task.state === "queued") && task.held && task.token === token;
+  }
+
   /** @returns whether the lease was good */
   renew(task: ModelTask, token: number): boolean {
-    if (task.state !== "running" || task.token !== token) return false;
+    if (!this.holds(task, token)) return false;
+    task.state = "running";
     task.dueMs = this.nowMs + LEASE_MS;
     return true;
   }
@@ -107,11 +117,12 @@ class Model {
   /** @returns whether the lease was good */
   settle(task: ModelTask, token: number, kind: Settlement["kind"]): boolean {
     const final = kind === "completed" || kind === "failed";
-    if (final && token > 0 && task.settledToken === token) return true;
-    if (task.state !== "running" || task.token !== token) return false;
-    if (task.dueMs <= this.nowMs && kind !== "completed") return false;
+    if (final && token > 0 && task.settledToken === token) return task.settledAs === kind;
+    if (!this.holds(task, token)) return false;
+    if (kind !== "completed" && (task.state !== "running" || task.dueMs <= this.nowMs)) return false;
+    if (!final) task.held = false;
     task.state = kind === "completed" || kind === "failed" ? kind : "queued";
-    if (final) task.settledToken = token;
+    if (final) Object.assign(task, { settledToken: token, settledAs: kind });
     if (kind === "released") task.attempt -= 1;
     task.dueMs = kind === "retried" ? this.nowMs + 3 : this.nowMs;
     return true;
@@ -148,9 +159,8 @@ async function step(tasks: TaskStore, model: Model, one: Operation): Promise<voi
     return;
   }
   if (one.op === "claim") {
-    const takes = (name: string): boolean => one.lanes.includes(name);
     const claims = await tasks.claim(
-      claimOf({ takes, limit: one.limit, leaseUntilMs: nowMs + LEASE_MS }),
+      claimOf({ ...only(...one.lanes), limit: one.limit, leaseUntilMs: nowMs + LEASE_MS }),
       nowMs,
     );
     assert.deepEqual(idsOf(claims), model.claim(one.lanes, one.limit));
@@ -172,7 +182,14 @@ async function step(tasks: TaskStore, model: Model, one: Operation): Promise<voi
     return;
   }
   const good = model.settle(task, token, one.kind);
-  assert.equal(await succeeds(tasks.settle(lease, settlement(one.kind, nowMs), nowMs), "E_LEASE_LOST"), good);
+  assert.equal(
+    await succeeds(
+      tasks.settle(lease, settlement(one.kind, nowMs), nowMs),
+      "E_LEASE_LOST",
+      "E_TASK_FINISHED",
+    ),
+    good,
+  );
 }
 
 async function compare(tasks: TaskStore, model: Model): Promise<void> {
@@ -199,12 +216,12 @@ function settlement(kind: Settlement["kind"], nowMs: number): Settlement {
   return { kind, reason: "" };
 }
 
-async function succeeds(call: Promise<void>, code: string): Promise<boolean> {
+async function succeeds(call: Promise<void>, ...codes: string[]): Promise<boolean> {
   try {
     await call;
     return true;
   } catch (thrown) {
-    if (hasCode(thrown, code)) return false;
+    if (codes.some((code) => hasCode(thrown, code))) return false;
     throw thrown;
   }
 }

@@ -1,8 +1,9 @@
 /** What every engine's TaskStore must do. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MAX_SCANNED_LANES } from "../../../src/store/stores.ts";
 import type { TaskError } from "../../../src/task/task.ts";
-import { claimOf, claimOne, draft, idsOf, leaseOf, type OpenStores } from "./fixtures.ts";
+import { claimOf, claimOne, draft, idsOf, leaseOf, only, type OpenStores } from "./fixtures.ts";
 import { leaseConformance } from "./leases.ts";
 import { listConformance } from "./lists.ts";
 import { timeConformance } from "./times.ts";
@@ -139,16 +140,57 @@ function claimConformance(open: OpenStores): void {
     assert.deepEqual(await stores.tasks.claim(claimOf(), 0), []);
   });
 
-  it("takes only tasks of lanes that suit the worker, and asks once for each", async () => {
+  it("takes only tasks of lanes that suit the worker", async () => {
     await using stores = await open();
-    await stores.tasks.insert([draft("a"), draft("b", { lane: "other" }), draft("c", { lane: "other" })], 0);
-    const asked: string[] = [];
-    const takes = (lane: string): boolean => {
-      asked.push(lane);
-      return lane === "other";
-    };
-    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ takes, limit: 5 }), 0)), ["b", "c"]);
-    assert.deepEqual(asked.toSorted(), ["echo", "other"]);
+    await stores.tasks.insert(
+      ["echo", "other", "other", "oth", "z"].map((lane, i) => draft(`${i}`, { lane })),
+      0,
+    );
+    const range = { choice: { lanes: ["z"], ranges: [{ from: "oti" }, { from: "e", before: "oth" }] } };
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ ...only("other"), limit: 5 }), 0)), ["1", "2"]);
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ ...range, limit: 5 }), 0)), ["0", "4"]);
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ limit: 5 }), 0)), ["3"]);
+  });
+
+  it("gets to every lane in turn when there are more than one claim looks at", async () => {
+    await using stores = await open();
+    const lanes = Array.from({ length: 2 * MAX_SCANNED_LANES + 10 }, (_, i) => `l${i}`);
+    await stores.tasks.insert(
+      lanes.flatMap((lane) => [draft(`${lane}-1`, { lane }), draft(`${lane}-2`, { lane })]),
+      0,
+    );
+    const looked = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      const claims = await stores.tasks.claim(claimOf({ limit: 100 }), 0);
+      for (const { task } of claims) looked.add(task.id);
+    }
+    assert.equal(looked.size, 300);
+    assert.equal((await stores.tasks.survey([])).readyLanes, undefined);
+    for (let i = 0; i < lanes.length; i += 25) {
+      for (const { task } of await stores.tasks.claim(claimOf({ limit: 100 }), 0)) looked.add(task.id);
+    }
+    assert.equal(looked.size, 2 * lanes.length);
+  });
+
+  it("gives no more than fits, but one task at least", async () => {
+    await using stores = await open();
+    const big = { text: "ü".repeat(500) };
+    await stores.tasks.insert(
+      ["a", "b", "c"].map((id) => draft(id, { payload: big })),
+      0,
+    );
+    const small = { limit: 9, leaseUntilMs: 1000 };
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ ...small, maxBytes: 100 }), 0)), ["a"]);
+    const lease = leaseOf(await claimOne(stores.tasks));
+    await stores.tasks.note(
+      lease,
+      { progress: big, logs: [{ atMs: 0, stream: "stdout", message: big.text }] },
+      1,
+    );
+    await stores.tasks.settle(lease, { kind: "released", reason: "" }, 1);
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ ...small, maxBytes: 3900 }), 2)), ["b"]);
+    await stores.tasks.insert([draft("d", { payload: big })], 0);
+    assert.deepEqual(idsOf(await stores.tasks.claim(claimOf({ ...small, maxBytes: 3900 }), 2)), ["c", "d"]);
   });
 
   it("hands the task over as it is now, with its lease", async () => {
@@ -197,8 +239,13 @@ function settlementConformance(open: OpenStores): void {
     await stores.tasks.insert([draft("a")], 0);
     const lease = leaseOf(await claimOne(stores.tasks));
     await stores.tasks.settle(lease, { kind: "completed", result: { n: 1 } }, 10);
-    await stores.tasks.settle(lease, { kind: "completed", result: { n: 2 } }, 20);
-    await stores.tasks.settle(lease, { kind: "failed", error, deadLetter: false }, 30);
+    await stores.tasks.settle(lease, { kind: "completed", result: { n: 1 } }, 15);
+    const finished = { code: "E_TASK_FINISHED" };
+    await assert.rejects(stores.tasks.settle(lease, { kind: "completed", result: { n: 2 } }, 20), finished);
+    await assert.rejects(
+      stores.tasks.settle(lease, { kind: "failed", error, deadLetter: false }, 30),
+      finished,
+    );
 
     const task = await stores.tasks.get("a");
     assert.deepEqual([task?.state, task?.result, task?.updatedAtMs], ["completed", { n: 1 }, 10]);
@@ -276,7 +323,7 @@ function settlementConformance(open: OpenStores): void {
     });
   });
 
-  it("keeps the last 50 events of a task", async () => {
+  it("keeps 50 events of a task, the first and the last ones", async () => {
     await using stores = await open();
     await stores.tasks.insert([draft("a")], 0);
     for (let i = 1; i <= 40; i++) {
@@ -285,7 +332,7 @@ function settlementConformance(open: OpenStores): void {
     }
     const history = (await stores.tasks.get("a"))?.history ?? [];
     assert.equal(history.length, 50);
-    assert.deepEqual([history[0]?.token, history.at(-1)?.token], [16, 40]);
+    assert.deepEqual([history[0]?.kind, history[1]?.token, history.at(-1)?.token], ["submitted", 16, 40]);
   });
 }
 
