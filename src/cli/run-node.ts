@@ -1,5 +1,6 @@
 /** Runs a node until it is asked to end: what `serve` and `worker` share. */
-import type { LoadedConfig } from "../config.ts";
+import { type LoadedConfig, settingName } from "../config.ts";
+import { ConfigError } from "../errors.ts";
 import { createNode, type Node } from "../node.ts";
 import { abandonOnCancel, shield } from "../nursery/index.ts";
 import type { Output } from "./output.ts";
@@ -21,13 +22,29 @@ export interface RunNodeOptions {
  */
 export async function runNode(loaded: LoadedConfig, { stdio, out }: RunNodeOptions): Promise<void> {
   for (const warning of loaded.warnings) out.warn(warning);
-  const node = await createNode(loaded.config);
+  const node = await openNode(loaded);
   try {
     sayReady(node, loaded, stdio, out);
     await abandonOnCancel(stdio ? Promise.race([node.serveStdio(), node.ended]) : node.ended);
   } finally {
     out.note("closing; once more ends at once");
     await shield(loaded.config.drainMs + CLOSE_MS, () => node.close());
+  }
+}
+
+/** Creates the node; where HTTP cannot listen, says which setting has the address from where. */
+async function openNode(loaded: LoadedConfig): Promise<Node> {
+  try {
+    return await createNode(loaded.config);
+  } catch (error) {
+    const cause = error instanceof ConfigError ? error.cause : undefined;
+    const ofHttp = cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
+    if (!ofHttp || !(error instanceof ConfigError)) throw error;
+    const { message, hint } = error;
+    throw new ConfigError(settingName("port", loaded), undefined, `cannot be used: ${message}`, {
+      cause: error,
+      hint,
+    });
   }
 }
 
