@@ -61,7 +61,10 @@ export async function callerIdentity({ dataDir }: NodeConfig, address: string): 
 }
 
 /** The URL, else the multiaddr, that the process which has the data folder has announced. */
-async function announcedAddress({ announceFile }: NodeConfig, holder: Holder): Promise<string | undefined> {
+export async function announcedAddress(
+  { announceFile }: NodeConfig,
+  holder: Holder,
+): Promise<string | undefined> {
   const { pid, mcp_url: url, multiaddr } = announceFile === "off" ? {} : await readObject(announceFile);
   // What an earlier node of the folder has left behind says nothing about this one.
   if (pid !== holder.pid) return undefined;
