@@ -4,7 +4,7 @@
  *
  * What can be set is data, in config/settings.ts. Nothing outside this room reads the environment.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { aliasValue } from "./config/aliases.ts";
 import {
   childEnvironment,
@@ -24,6 +24,9 @@ export { childEnvironment, fallbackText, SETTING_NAMES, SETTINGS, wantsColor };
 export { ALIAS_RULES, PREFIXES } from "./config/aliases.ts";
 export { durationText, parseDuration } from "./config/kind.ts";
 export { UNUSED_VARIABLES } from "./config/old-variables.ts";
+
+/** The permission bits of everybody but the owner. */
+const OTHERS = 0o077;
 
 /** Where a value may come from besides the file and the defaults. */
 export interface LoadOptions {
@@ -72,7 +75,7 @@ export const FILE_SETTING: { readonly flag: string; readonly env: string } = {
 /**
  * Reads the configuration.
  *
- * @throws ConfigError naming the setting, where the value came from and what is allowed
+ * @throws ConfigError naming the setting as it was written and what is allowed
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const env = options.env ?? processEnvironment();
@@ -180,7 +183,7 @@ function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, fol
     if (!(error instanceof BadValue)) throw error;
     // The value of a secret must not get into a message; what is allowed says enough.
     const why = name === "token" ? `must be ${kind.allowed}` : error.message;
-    throw new ConfigError(name, origin, why, name === "token" ? {} : { cause: error });
+    throw new ConfigError(origin, undefined, why, name === "token" ? {} : { cause: error });
   }
 }
 
@@ -227,23 +230,42 @@ function readToken(config: NodeConfig, origins: Map<string, string>): NodeConfig
   if (token !== undefined && !fileOrigin.startsWith("--") && !outranked) {
     if (!fileNamedInEnv) return config;
     throw new ConfigError(
-      "token",
       `${SETTINGS.token.env} and ${SETTINGS.tokenFile.env}`,
+      undefined,
       "must be given in one of the two only",
     );
   }
   const origin = `${fileOrigin} (${tokenFile})`;
   let secret: string;
   try {
+    requirePrivate(tokenFile, fileOrigin);
     secret = readFileSync(tokenFile, "utf8").trim();
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("tokenFile", fileOrigin, `must be a file that can be read: ${why}`, {
+    throw new ConfigError(fileOrigin, undefined, `must be a file that can be read: ${why}`, {
       cause: error,
     });
   }
   origins.set("token", origin);
   return { ...config, token: check("token", SETTINGS.token.kind, secret, origin, "").value };
+}
+
+/** Whoever reads the token is trusted by every node that has it. */
+function requirePrivate(file: string, origin: string): void {
+  // Windows keeps no such bits.
+  if (process.platform === "win32" || (statSync(file).mode & OTHERS) === 0) return;
+  throw new ConfigError(origin, undefined, `names a file that others can read: ${file}`, {
+    hint: `chmod 600 '${file}', and make a new token if others may have read it`,
+  });
+}
+
+/** What a setting is called where it was given: `--port`, `MCPP_PORT`, `/path/config.toml: port`; by default its flag. */
+export function settingName(name: SettingName, { origins }: Pick<LoadedConfig, "origins">): string {
+  const origin = origins.get(name);
+  const { flag, env } = SETTINGS[name];
+  if (origin !== undefined && origin !== "default") return origin;
+  return flag === undefined ? env : `--${flag}`;
 }
 
 function knownVariables(): string[] {

@@ -1,4 +1,5 @@
 /** A client for a URL, a command line, a multiaddr, or a node in this process. */
+import type { Readable, Writable } from "node:stream";
 import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
 import { openClient, type Client } from "./client/index.ts";
@@ -6,8 +7,10 @@ import { type Clock, systemClock } from "./clock.ts";
 import { childEnvironment } from "./config.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { JsonObject } from "./content/json.ts";
+import { abortable, type NurseryHost, openHost } from "./nursery/index.ts";
+import { pump } from "./transport/pump.ts";
+import { stdioTransport } from "./transport/stdio.ts";
 import { transportTo } from "./transport/target.ts";
-import { type NurseryHost, openHost } from "./nursery/index.ts";
 
 /** Something in this process that can be connected to: a node. */
 export interface Connectable {
@@ -82,6 +85,33 @@ export async function callTool(
     return await client.call(name, args, { signal: options.signal, timeoutMs: options.timeoutMs });
   } finally {
     await client.close();
+  }
+}
+
+/** Options of {@link bridgeStdio}. */
+export interface BridgeOptions extends Pick<ConnectOptions, "signal" | "token" | "clock" | "logger"> {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+}
+
+/**
+ * Passes MCP, of either era, between a pair of streams and the server at `target`, until the input ends.
+ *
+ * @throws UnreachableError if nobody is at `target`; ConnectionLostError if it ends before the input; CancelledError
+ */
+export async function bridgeStdio(target: string, options: BridgeOptions): Promise<void> {
+  const { clock = systemClock, logger = silentLogger, signal, stdin, stdout } = options;
+  const host = openHost({ clock, name: "bridge" });
+  const closing: (() => Promise<void>)[] = [];
+  const bridge = async (): Promise<void> => {
+    const openTransport = await opener(target, { ...options, clock, logger, host, closing });
+    const far = await abortable((inner) => openTransport(inner));
+    await pump(stdioTransport({ stdin, stdout, clock }), far);
+  };
+  try {
+    await host.nursery.run(bridge, { signal }, "bridge");
+  } finally {
+    await closeAll(host, closing);
   }
 }
 

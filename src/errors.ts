@@ -56,14 +56,18 @@ export class InvalidInputError extends McpError {
   readonly failureClass = "invalid";
 }
 
-/** A configuration value is wrong. Names the setting, where it came from and what is allowed. */
+/** A configuration value is wrong. Names the setting as it was written, or what it is about, and what is allowed. */
 export class ConfigError extends McpError {
   override readonly name = "ConfigError";
   readonly code = "E_CONFIG";
   readonly failureClass = "invalid";
 
-  constructor(setting: string, origin: string, allowed: string, options?: ErrorOptions & Hint) {
-    super(`${setting} (from ${origin}) ${allowed}`, options);
+  /**
+   * @param setting - what is wrong: `--port`, `MCPP_PORT`, `/path/config.toml: port`, or a thing such as `the identity file`
+   * @param origin - where that is from; undefined if `setting` says so itself
+   */
+  constructor(setting: string, origin: string | undefined, allowed: string, options?: ErrorOptions & Hint) {
+    super(`${setting}${origin === undefined ? "" : ` (from ${origin})`} ${allowed}`, options);
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -18,7 +18,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 let files = 0;
 async function file(toml: string): Promise<string> {
   const path = join(folder, `c${files++}.toml`);
-  await writeFile(path, toml);
+  await writeFile(path, toml, { mode: 0o600 });
   return path;
 }
 
@@ -68,18 +68,10 @@ describe("precedence", () => {
 
 describe("a bad value", () => {
   const cases: readonly (readonly [string, Record<string, string>, RegExp])[] = [
-    [
-      "MCPP_PORT",
-      { MCPP_PORT: "80.5" },
-      /^port \(from MCPP_PORT\) must be a whole number from 0 to 65535, not "80.5"/,
-    ],
-    ["MCPP_HTTP", { MCPP_HTTP: "maybe" }, /^http \(from MCPP_HTTP\) must be true or false/],
+    ["MCPP_PORT", { MCPP_PORT: "80.5" }, /^MCPP_PORT must be a whole number from 0 to 65535, not "80.5"/],
+    ["MCPP_HTTP", { MCPP_HTTP: "maybe" }, /^MCPP_HTTP must be true or false/],
     ["MCPP_STORE", { MCPP_STORE: "redis" }, /must be one of sqlite, memory/],
-    [
-      "MCPP_LEASE",
-      { MCPP_LEASE: "0.5s" },
-      /^leaseMs \(from MCPP_LEASE\) must be a duration .* from 1s to 1h/,
-    ],
+    ["MCPP_LEASE", { MCPP_LEASE: "0.5s" }, /^MCPP_LEASE must be a duration .* from 1s to 1h/],
     ["MCPP_WORKERS", { MCPP_WORKERS: "257" }, /from 0 to 256/],
     ["MCPP_LISTEN", { MCPP_LISTEN: "0.0.0.0:4001" }, /must be a multiaddr such as/],
     ["MCPP_ALLOW_PEERS", { MCPP_ALLOW_PEERS: "bob" }, /must be a peer id/],
@@ -88,7 +80,7 @@ describe("a bad value", () => {
     ["MCPP_MOUNTS form", { MCPP_MOUNTS: "npx server" }, /must be name=target/],
     ["MCPP_MOUNTS twice", { MCPP_MOUNTS: "a=x\na=y" }, /names "a" twice/],
     ["MCPP_HOST", { MCPP_HOST: "192.168.0.1" }, /loopback/],
-    ["MCPP_NODE", { MCPP_NODE: "localhost" }, /^node \(from MCPP_NODE\)/],
+    ["MCPP_NODE", { MCPP_NODE: "localhost" }, /^MCPP_NODE must/],
   ];
   for (const [name, env, message] of cases) {
     it(`of ${name} is refused with its name, origin and what is allowed`, () => {
@@ -106,7 +98,7 @@ describe("a bad value", () => {
   it("in the file names the file and the key", async () => {
     const path = await file('lease = "1 day"');
     assert.throws(() => loadConfig({ env: bare(), flags: { config: path } }), {
-      message: new RegExp(`${path}: lease\\) must be`),
+      message: new RegExp(`${path}: lease must be`),
     });
   });
 
@@ -211,6 +203,14 @@ describe("the token", () => {
     const path = await file("short");
     assert.throws(() => loadConfig({ env: bare(), flags: { tokenFile: path } }), ConfigError);
     assert.throws(() => loadConfig({ env: bare(), flags: { tokenFile: join(folder, "none") } }), ConfigError);
+  });
+
+  it("is refused if others can read its file", async () => {
+    const path = await file(secret);
+    await chmod(path, 0o640);
+    assert.throws(() => loadConfig({ env: { ...bare(), MCPP_TOKEN_FILE: path } }), {
+      message: /^MCPP_TOKEN_FILE names a file that others can read/,
+    });
   });
 
   it("given twice in the environment is refused; a flag's file wins over the variable", async () => {

@@ -17,11 +17,11 @@ export const EXIT = {
 /** The exit codes in words, for help and reference. */
 export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
   [EXIT.ok, "done"],
-  [EXIT.other, "wrong usage, or an error without a code of its own"],
+  [EXIT.other, "wrong usage, an unknown task id, or an error without a code of its own"],
   [EXIT.taskFailed, "the task failed or was cancelled"],
   [EXIT.unreachable, "the node, peer or server could not be reached"],
-  [EXIT.toolFailed, "the tool reported an error"],
-  [EXIT.timeout, "not done in time; a task lives on, and its id is printed"],
+  [EXIT.toolFailed, "the tool reported an error, is not there, or does not take these arguments"],
+  [EXIT.timeout, "not done in time; a task lives on, and the command that waits on is printed"],
   [EXIT.interrupted, "interrupted (SIGINT)"],
   [EXIT.terminated, "terminated (SIGTERM)"],
 ];

@@ -10,6 +10,12 @@ export interface OutputOptions {
   readonly quiet: boolean;
 }
 
+/** A task that a command was waiting for, and the command that goes on waiting. */
+export interface Resumable {
+  readonly task_id: string;
+  readonly resume: string;
+}
+
 /** The few styles that are used. */
 export type Style = "bold" | "dim" | "red" | "green" | "yellow";
 
@@ -23,6 +29,7 @@ export class Output {
   readonly json: boolean;
   readonly #quiet: boolean;
   #liveLines = 0;
+  #resumable: Resumable | undefined;
 
   constructor(options: OutputOptions) {
     this.json = options.json;
@@ -37,6 +44,23 @@ export class Output {
   /** Whether results go to a terminal, where people read them. */
   get isTerminal(): boolean {
     return process.stdout.isTTY && !this.json;
+  }
+
+  /** Says how to go on with what a failure from now on does not end. */
+  resumable(resumable: Resumable): void {
+    this.#resumable = resumable;
+  }
+
+  /**
+   * Prints that the command failed: `failure` with `--json`, and the words.
+   *
+   * @param livesOn - whether what was {@link resumable} has not ended
+   */
+  failure(words: string, failure: object, livesOn: boolean): void {
+    if (this.json) this.result("", { ...failure, ...this.#resumable });
+    if (words !== "") this.error(words);
+    if (livesOn && this.#resumable)
+      this.#words(`task ${this.#resumable.task_id} lives on; wait again: ${this.#resumable.resume}`);
   }
 
   /** Prints the command's result: `data` with `--json`, `text` without. */

@@ -1,6 +1,7 @@
 /** The commands, put into commander: parsing, help, suggestions. */
 import { Command as Parser, CommanderError, Option as Flag } from "commander";
 import { fallbackText, FILE_SETTING, NODE_SETTING, type Setting, SETTINGS } from "../config.ts";
+import { InvalidInputError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { EXIT, EXIT_TEXTS } from "./failure.ts";
 
@@ -11,8 +12,10 @@ export interface Request {
   readonly flags: Readonly<Record<string, unknown>>;
 }
 
-/** What parsing gave: a request, or the exit code after help, the version or a usage error was printed. */
-export type Parsed = { readonly request: Request } | { readonly exitCode: number };
+/** What parsing gave: a request; or, after help, the version or a usage error was printed, the exit code and that error. */
+export type Parsed =
+  | { readonly request: Request }
+  | { readonly exitCode: number; readonly usageError?: InvalidInputError };
 
 const GROUPS: Readonly<Record<string, string>> = {
   config: "Show the configuration.",
@@ -34,9 +37,13 @@ export async function parseCommandLine(
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return { exitCode: error.exitCode === 0 ? EXIT.ok : EXIT.other };
+    if (error.exitCode === 0) return { exitCode: EXIT.ok };
+    const usageError = new InvalidInputError(error.message.replace(/^error: /, ""), { cause: error });
+    return { exitCode: EXIT.other, usageError };
   }
-  return request ? { request } : { exitCode: EXIT.other };
+  return request
+    ? { request }
+    : { exitCode: EXIT.other, usageError: new InvalidInputError("no command was given") };
 }
 
 function buildProgram(

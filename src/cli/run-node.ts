@@ -1,5 +1,6 @@
 /** Runs a node until it is asked to end: what `serve` and `worker` share. */
-import type { LoadedConfig } from "../config.ts";
+import { type LoadedConfig, settingName } from "../config.ts";
+import { ConfigError, hasCode } from "../errors.ts";
 import { createNode, type Node } from "../node.ts";
 import { abandonOnCancel, shield } from "../nursery/index.ts";
 import type { Output } from "./output.ts";
@@ -15,19 +16,50 @@ export interface RunNodeOptions {
 }
 
 /**
- * Starts the node, says that it is ready, and closes it when the caller is cancelled or it ends by itself.
+ * Starts the node, says that it is ready, and closes it when the caller is cancelled or it ends by itself. With standard
+ * input and output on a data folder that a node has already, that node serves them.
  *
  * @throws what {@link createNode} throws, or the failure that ended the node
  */
 export async function runNode(loaded: LoadedConfig, { stdio, out }: RunNodeOptions): Promise<void> {
   for (const warning of loaded.warnings) out.warn(warning);
-  const node = await createNode(loaded.config);
+  const node = stdio ? await openNodeOrBridge(loaded, out) : await openNode(loaded);
+  if (node === undefined) return;
   try {
     sayReady(node, loaded, stdio, out);
     await abandonOnCancel(stdio ? Promise.race([node.serveStdio(), node.ended]) : node.ended);
   } finally {
     out.note("closing; once more ends at once");
     await shield(loaded.config.drainMs + CLOSE_MS, () => node.close());
+  }
+}
+
+/** @returns undefined after a node that has the data folder has served standard input to its end */
+async function openNodeOrBridge(loaded: LoadedConfig, out: Output): Promise<Node | undefined> {
+  for (;;) {
+    try {
+      return await openNode(loaded);
+    } catch (error) {
+      if (!hasCode(error, "E_STORE_LOCKED")) throw error;
+      const { bridgeToHolder } = await import("./stdio-bridge.ts");
+      if (await bridgeToHolder(loaded, out, error)) return undefined;
+    }
+  }
+}
+
+/** Creates the node; where HTTP cannot listen, says which setting has the address from where. */
+async function openNode(loaded: LoadedConfig): Promise<Node> {
+  try {
+    return await createNode(loaded.config);
+  } catch (error) {
+    const cause = error instanceof ConfigError ? error.cause : undefined;
+    const ofHttp = cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
+    if (!ofHttp || !(error instanceof ConfigError)) throw error;
+    const { message, hint } = error;
+    throw new ConfigError(settingName("port", loaded), undefined, `cannot be used: ${message}`, {
+      cause: error,
+      hint,
+    });
   }
 }
 

@@ -1,12 +1,11 @@
-/** A command's conversation with a node: which one, and calling its tools. */
-import { readFile } from "node:fs/promises";
+/** A command's conversation with a node: connecting to it, and calling its tools. */
 import type { Client } from "../client/client.ts";
-import { type LoadedConfig, loadConfig, type NodeConfig } from "../config.ts";
-import { isJsonObject, type JsonObject } from "../content/json.ts";
-import { holderOf } from "../data-folder.ts";
-import { UnreachableError } from "../errors.ts";
+import { type LoadedConfig, loadConfig } from "../config.ts";
+import type { JsonObject } from "../content/json.ts";
+import { McpError, UnreachableError } from "../errors.ts";
 import { abortable } from "../nursery/index.ts";
 import type { Invocation } from "./command.ts";
+import { callerIdentity, noNodeIn, type Target, targetOf } from "./target.ts";
 
 /** How long a call may take if the command knows no better. */
 export const CALL_TIMEOUT_MS = 60_000;
@@ -18,6 +17,8 @@ export interface Session {
   readonly client: Client;
   /** Where it leads. */
   readonly target: string;
+  /** How that is known. */
+  readonly from: Target["from"];
   /**
    * Calls one of the node's own tools.
    *
@@ -34,28 +35,49 @@ export interface Session {
  * @throws UnreachableError if nobody is there
  */
 export async function withNode<T>(
-  { flags, out }: Invocation,
+  invocation: Invocation,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const loaded = loadConfig({ flags });
-  for (const warning of loaded.warnings) out.warn(warning);
-  const target = await targetOf(loaded);
-  const client = await connectTo(target, loaded.config.token);
+  const session = await openSession(configOf(invocation));
   try {
-    return await work({
-      client,
-      target,
-      call: (tool, args, timeoutMs = CALL_TIMEOUT_MS) =>
-        abortable((signal) => client.call(tool, args, { signal, timeoutMs })),
-    });
+    return await work(session);
   } finally {
-    await client.close();
+    await session.client.close();
   }
 }
 
-/** The configured node; else the one that runs in the data folder; else where one runs by default. */
-export async function targetOf({ config, node }: LoadedConfig): Promise<string> {
-  return node ?? (await localUrl(config)) ?? `http://${config.host}:${config.port}${config.mountPath}`;
+/** The configuration of a command that talks to a node; prints what is odd about it. */
+export function configOf({ flags, out }: Invocation): LoadedConfig {
+  const loaded = loadConfig({ flags });
+  for (const warning of loaded.warnings) out.warn(warning);
+  return loaded;
+}
+
+/**
+ * Connects to the node that the configuration means; whoever calls this closes the client.
+ *
+ * @param before - how the node was found the first time: one of a data folder is not looked for anywhere else
+ * @throws UnreachableError if nobody is there, or if it is another node
+ */
+export async function openSession(loaded: LoadedConfig, before?: Target["from"]): Promise<Session> {
+  const found = await targetOf(loaded);
+  if (before === "folder" && found.from === "port") throw noNodeIn(loaded.config.dataDir);
+  const client = await connectTo(found, loaded);
+  const session: Session = {
+    client,
+    target: found.address,
+    from: found.from,
+    call: (tool, args, timeoutMs = CALL_TIMEOUT_MS) =>
+      abortable((signal) => client.call(tool, args, { signal, timeoutMs })),
+  };
+  if (found.mustBe === undefined) return session;
+  try {
+    await requirePeer(session, found.mustBe, loaded.config.dataDir);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return session;
 }
 
 /** Arguments that send a call on to the peer that was asked for, by its id or multiaddr. */
@@ -64,12 +86,16 @@ export function peerArguments(peer: string | undefined): JsonObject {
   return peer.startsWith("/") ? { remote_multiaddr: peer } : { remote_peer_id: peer };
 }
 
-async function connectTo(target: string, token: string | undefined): Promise<Client> {
+async function connectTo({ address, mustBe }: Target, { config }: LoadedConfig): Promise<Client> {
   const { connect } = await import("../connect.ts");
+  const identityFile = await callerIdentity(config, address);
+  const options = { timeoutMs: CONNECT_TIMEOUT_MS, token: config.token, identityFile };
   try {
-    return await abortable((signal) => connect(target, { signal, timeoutMs: CONNECT_TIMEOUT_MS, token }));
+    return await abortable((signal) => connect(address, { ...options, signal }));
   } catch (error) {
-    if (!(error instanceof UnreachableError) || error.hint !== undefined) throw error;
+    if (!(error instanceof UnreachableError)) throw error;
+    if (mustBe !== undefined) throw noNodeIn(config.dataDir, error);
+    if (error.hint !== undefined) throw error;
     throw new UnreachableError(error.message, {
       cause: error,
       hint: "start a node with `mcpp serve`, or name another one with --node or MCPP_NODE",
@@ -77,15 +103,15 @@ async function connectTo(target: string, token: string | undefined): Promise<Cli
   }
 }
 
-/** The URL that the node of this data folder has announced, if that node lives. */
-async function localUrl({ dataDir, announceFile }: NodeConfig): Promise<string | undefined> {
-  if (announceFile === "off" || (await holderOf(dataDir)) === undefined) return undefined;
-  const text = await readFile(announceFile, "utf8").catch((error: unknown) => {
-    // The node may have been started with another file, or with none.
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "{}";
+/** Makes sure that whoever answers has the identity of the data folder. */
+async function requirePeer(session: Session, peerId: string, dataDir: string): Promise<void> {
+  try {
+    const { peer_id: answering } = await session.call("p2p_taskqueue_status", {});
+    if (answering === peerId) return;
+  } catch (error) {
+    if (error instanceof McpError) throw noNodeIn(dataDir, error);
     throw error;
-  });
-  const announced: unknown = JSON.parse(text);
-  const url = isJsonObject(announced) ? announced["mcp_url"] : undefined;
-  return typeof url === "string" ? url : undefined;
+  }
+  const { message, hint } = noNodeIn(dataDir);
+  throw new UnreachableError(`${message}; the one at ${session.target} is another`, { hint });
 }

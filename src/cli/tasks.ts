@@ -1,9 +1,12 @@
 /** Tasks as commands read and show them. */
 import { isJsonObject, type JsonObject } from "../content/json.ts";
-import { DeadlineError, RemoteError, TaskFailedError } from "../errors.ts";
-import { isCancelled } from "../nursery/index.ts";
+import type { LoadedConfig } from "../config.ts";
+import { DeadlineError, errorFacts, RemoteError, TaskFailedError } from "../errors.ts";
+import { rethrowIfCancelled, sleep } from "../nursery/index.ts";
+import type { Invocation } from "./command.ts";
 import type { Output } from "./output.ts";
-import { peerArguments, type Session } from "./session.ts";
+import { resumeCommand } from "./resume.ts";
+import { openSession, peerArguments, type Session } from "./session.ts";
 import { age } from "./table.ts";
 
 /** One call waits this long, then the next one: short enough for any proxy between, and to show that it still waits. */
@@ -11,43 +14,107 @@ const SLICE_MS = 20_000;
 /** What an answer may take beyond its wait. */
 const TRAVEL_MS = 10_000;
 
+/** The first pause before connecting again; it doubles with each failure, to {@link PAUSE_CAP_MS}. */
+const PAUSE_BASE_MS = 200;
+/** A node that starts is found within this time. */
+const PAUSE_CAP_MS = 5000;
+
 /** What a wait is about. */
 export interface WaitRequest {
   readonly taskId: string;
   readonly peer: string | undefined;
   readonly timeoutMs: number;
-  /** The node, if it was named on the command line. */
-  readonly node: unknown;
+  readonly loaded: LoadedConfig;
+  /** The connection over which the task was submitted. It is closed. Default: a new one. */
+  readonly session?: Session | undefined;
 }
 
 /**
- * Waits until a task has ended well, and returns it.
+ * Waits until a task has ended well, and returns it. Once connected, the wait outlives the node: it looks for it again,
+ * where it then is, until its own time is up. However it ends before the task, the failure says how to go on.
  *
- * @throws TaskFailedError, DeadlineError with the command that goes on waiting, RemoteError if the task is not known
+ * @throws TaskFailedError, DeadlineError if the task has not ended in time, RemoteError if the task is not known,
+ *   UnreachableError if no node is there at first, or none at the end
  */
-export async function waitForTask(session: Session, request: WaitRequest, out: Output): Promise<JsonObject> {
-  const resume = resumeCommand(request);
+export async function waitForTask(invocation: Invocation, request: WaitRequest): Promise<JsonObject> {
+  const { out, flags } = invocation;
+  out.resumable({ task_id: request.taskId, resume: resumeCommand(request.taskId, flags) });
   const startedAt = performance.now();
+  const wait = new Wait(request, out);
   try {
+    await wait.connect();
     for (;;) {
       const passedMs = performance.now() - startedAt;
-      const leftMs = request.timeoutMs - passedMs;
-      const task = await waitOnce(session, request, Math.min(SLICE_MS, Math.max(0, leftMs)));
-      const status = text(task, "status");
-      if (status === "completed") return task;
-      if (status === "failed" || status === "cancelled") throw failureOf(request.taskId, status, task);
-      if (leftMs <= SLICE_MS) {
-        throw new DeadlineError(`task ${request.taskId} is still ${status} after ${age(request.timeoutMs)}`, {
-          hint: `it lives on; wait again: ${resume}`,
-        });
-      }
+      const leftMs = Math.max(0, request.timeoutMs - passedMs);
+      const task = await wait.once(leftMs);
+      const status = task === undefined ? "unknown" : text(task, "status");
+      if (task !== undefined && status === "completed") return task;
+      if (task !== undefined && (status === "failed" || status === "cancelled"))
+        throw failureOf(request.taskId, status, task);
+      if (task !== undefined && leftMs <= SLICE_MS)
+        throw new DeadlineError(`task ${request.taskId} is still ${status} after ${age(request.timeoutMs)}`);
       out.live([`task ${request.taskId} is ${status}, waiting for ${age(passedMs + SLICE_MS)}`]);
     }
-  } catch (error) {
-    if (isCancelled(error)) out.note(`task ${request.taskId} lives on; wait again: ${resume}`);
-    throw error;
   } finally {
     out.clear();
+    await wait.close();
+  }
+}
+
+/** A wait in slices, over one connection after another. */
+class Wait {
+  readonly #request: WaitRequest;
+  readonly #out: Output;
+  #session: Session | undefined;
+  #from: Session["from"] | undefined;
+  /** Whether the queue has answered before: then one that cannot be reached may be back. */
+  #answered: boolean;
+  #failures = 0;
+
+  constructor(request: WaitRequest, out: Output) {
+    this.#request = request;
+    this.#out = out;
+    this.#session = request.session;
+    this.#answered = request.session !== undefined;
+  }
+
+  async connect(): Promise<Session> {
+    this.#session ??= await openSession(this.#request.loaded, this.#from);
+    this.#from ??= this.#session.from;
+    return this.#session;
+  }
+
+  /** One slice of at most `leftMs`. @returns undefined if the connection failed; then a pause has passed */
+  async once(leftMs: number): Promise<JsonObject | undefined> {
+    try {
+      const task = await waitOnce(await this.connect(), this.#request, Math.min(SLICE_MS, leftMs));
+      this.#answered = true;
+      this.#failures = 0;
+      return task;
+    } catch (error) {
+      rethrowIfCancelled(error);
+      if (leftMs <= 0 || !this.#mayPass(error)) throw error;
+      if (this.#failures === 0) this.#out.note(`${errorFacts(error).message}; the wait goes on`);
+      await this.close();
+      const pauseMs = Math.min(PAUSE_CAP_MS, PAUSE_BASE_MS * 2 ** this.#failures++);
+      await sleep(Math.min(pauseMs, leftMs));
+      return undefined;
+    }
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.client.close();
+  }
+
+  #mayPass(error: unknown): boolean {
+    const { code, failureClass } = errorFacts(error);
+    const remote = error instanceof RemoteError;
+    // The node answers, and says that it cannot reach the peer: without an earlier answer there may be no such peer.
+    if (remote && code === "E_UNREACHABLE") return this.#answered;
+    if (code === "E_STORE_FULL" || (failureClass === "cancelled" && !remote)) return false;
+    return ["unavailable", "busy", "timeout", "cancelled"].includes(failureClass);
   }
 }
 
@@ -97,9 +164,4 @@ function failureOf(taskId: string, status: string, task: JsonObject): TaskFailed
   return new TaskFailedError(taskId, status, code === "" ? why : `${why} (${code})`, {
     hint: `mcpp call p2p_taskqueue_get_task task_id=${taskId} shows its history`,
   });
-}
-
-function resumeCommand({ taskId, peer, node }: WaitRequest): string {
-  const at = typeof node === "string" ? ` --node ${node}` : "";
-  return `mcpp wait ${taskId}${peer === undefined ? "" : ` --peer ${peer}`}${at}`;
 }

@@ -15,6 +15,7 @@ export {
   type MountStatus,
   openMounts,
 } from "./mounts.ts";
+export { targetName } from "./target-name.ts";
 export {
   type ProgressListener,
   textOf,

@@ -2,7 +2,7 @@
 import type { Transport } from "@modelcontextprotocol/client";
 import type { Clock } from "../clock.ts";
 import type { JsonObject } from "../content/json.ts";
-import { DeadlineError, errorFacts, type McpError, UnreachableError } from "../errors.ts";
+import { DeadlineError, errorFacts, McpError, RemoteError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import {
   cancelScope,
@@ -15,6 +15,7 @@ import {
 } from "../nursery/index.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { failureOf } from "./failure.ts";
+import { targetName, withoutTarget } from "./target-name.ts";
 import type { ProgressListener, ToolInfo, ToolResult } from "./tool.ts";
 
 /** How long a server may take to start and to list its tools: `npx` may have to fetch it first. */
@@ -34,16 +35,19 @@ const CLOSE_LIMIT_MS = 25_000;
 export interface Mount {
   /** The first part of its tools' names. */
   readonly name: string;
-  /** A URL or a command line, for messages. */
+  /** A URL or a command line. May hold secrets: what is said to others is {@link targetName} of it. */
   readonly target: string;
 }
 
-/** What is known about a mount. */
-export interface MountStatus extends Mount {
+/** What is known about a mount, as peers may see it. */
+export interface MountStatus {
+  readonly name: string;
+  /** Its program or host, see {@link targetName}. */
+  readonly target: string;
   readonly state: "starting" | "up" | "down";
   /** How many tools it has; 0 unless it is up. */
   readonly tools: number;
-  /** Why it is down, or was last. */
+  /** Why it is down, or was last, without any part of the target that is not shown. */
   readonly error?: string | undefined;
 }
 
@@ -61,6 +65,8 @@ export interface MountContext {
 export class MountedServer {
   readonly mount: Mount;
   readonly #context: MountContext;
+  /** What is said of the target. */
+  readonly #target: string;
   #state: MountStatus["state"] = "starting";
   #tools: readonly ToolInfo[] = [];
   #error: string | undefined;
@@ -71,6 +77,7 @@ export class MountedServer {
 
   constructor(mount: Mount, context: MountContext) {
     this.mount = mount;
+    this.#target = targetName(mount.target);
     this.#context = context;
   }
 
@@ -81,21 +88,31 @@ export class MountedServer {
 
   get status(): MountStatus {
     const error = this.#error === undefined ? {} : { error: this.#error };
-    return { ...this.mount, state: this.#state, tools: this.tools.length, ...error };
+    return {
+      name: this.mount.name,
+      target: this.#target,
+      state: this.#state,
+      tools: this.tools.length,
+      ...error,
+    };
   }
 
   /** Calls one of its tools. @throws UnreachableError while it is not up */
   async call(tool: string, args: JsonObject, onProgress?: ProgressListener): Promise<ToolResult> {
     const connection = this.#connection;
     if (this.#state !== "up" || !connection) throw this.unreachable();
-    return connection.callTool(tool, args, onProgress);
+    try {
+      return await connection.callTool(tool, args, onProgress);
+    } catch (error) {
+      throw this.#safe(error);
+    }
   }
 
   /** Why no tool of it can be called now. */
   unreachable(): McpError {
     const why = this.#error === undefined ? "" : `: ${this.#error}`;
     return new UnreachableError(
-      `the mounted server '${this.mount.name}' (${this.mount.target}) is ${this.#state}${why}`,
+      `the mounted server '${this.mount.name}' (${this.#target}) is ${this.#state}${why}`,
       {
         hint: "it is started again by itself; see its state with `mcpp status`",
       },
@@ -111,6 +128,18 @@ export class MountedServer {
       if (clock.now() - startedAt >= STABLE_MS) failures = 1;
       await sleep(this.#pauseAfter(failures));
     }
+  }
+
+  #hide(text: string): string {
+    return withoutTarget(text, this.mount.target);
+  }
+
+  /** The error itself if it tells nothing of the target; else one with the same code that does not. */
+  #safe(error: unknown): unknown {
+    if (!(error instanceof McpError)) return error;
+    const { code, failureClass, message, hint } = error;
+    const shown = this.#hide(message);
+    return shown === message ? error : new RemoteError({ code, failureClass, message: shown, hint });
   }
 
   #pauseAfter(failures: number): number {
@@ -133,8 +162,8 @@ export class MountedServer {
       const isTimeout = error instanceof Error && error.name === "TimeoutError";
       const failure = isTimeout
         ? new DeadlineError(`not ready within ${START_TIMEOUT_MS} ms`)
-        : failureOf(error, this.mount);
-      this.#become("down", failure.message);
+        : failureOf(error, { target: this.#target });
+      this.#become("down", this.#hide(failure.message));
     } finally {
       const connection = this.#connection;
       this.#connection = undefined;
@@ -149,7 +178,7 @@ export class MountedServer {
     this.#connection = await openConnection({
       openTransport: (signal) => openTransport(this.mount, signal),
       clientInfo: { name: "mcplusplus", version: "0.1.0" },
-      target: this.mount.target,
+      target: this.#target,
       logger,
       onToolsChanged: () => this.#notify("tools-changed"),
       onLost: () => this.#notify("lost"),
@@ -185,7 +214,7 @@ export class MountedServer {
     this.#state = state;
     if (error !== undefined) this.#error = error;
     if (!news) return;
-    const facts = { mount: this.mount.name, target: this.mount.target, tools: this.tools.length };
+    const facts = { mount: this.mount.name, target: this.#target, tools: this.tools.length };
     if (state === "up") logger.info(facts, "a mounted server is up");
     else logger.warn({ ...facts, reason: error }, "a mounted server is down");
     changed();
@@ -196,7 +225,7 @@ export class MountedServer {
       await connection.close();
     } catch (error) {
       this.#context.logger.warn(
-        { mount: this.mount.name, reason: errorFacts(error).message },
+        { mount: this.mount.name, reason: this.#hide(errorFacts(error).message) },
         "a mounted server could not be ended",
       );
     }

@@ -32,6 +32,8 @@ export interface Kind<T> {
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Enough to recognise a name that is too long; what comes after it may be secret. */
+const MAX_NAME_SHOWN = 40;
 const ON: ReadonlySet<string> = new Set(["1", "true", "yes", "on"]);
 const OFF: ReadonlySet<string> = new Set(["0", "false", "no", "off"]);
 
@@ -150,7 +152,7 @@ export function named<T extends { readonly name: string; readonly target: string
       const seen = new Set<string>();
       for (const [name, target] of pairs) {
         if (!pattern.test(name) || !isText(target))
-          throw new BadValue(`must be ${allowed}, not ${shown(`${name}=${String(target)}`)}`);
+          throw new BadValue(`must be ${allowed}, not what '${name.slice(0, MAX_NAME_SHOWN)}' has`);
         if (seen.has(name)) throw new BadValue(`names ${shown(name)} twice; names must be unique`);
         seen.add(name);
       }
@@ -170,7 +172,7 @@ function namedPairs(raw: unknown, allowed: string): readonly (readonly [string, 
   return values.map((value: unknown) => {
     const pair = typeof value === "string" ? value : "";
     const at = pair.indexOf("=");
-    if (at < 1) throw new BadValue(`must be ${allowed}, not ${shown(value)}`);
+    if (at < 1) throw new BadValue(`must be ${allowed}; one has no name`);
     return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
   });
 }

@@ -161,7 +161,7 @@ class OpenResponses {
 function requireLoopback(host: string): void {
   const loopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
   if (loopback) return;
-  throw new ConfigError(`HTTP host '${host}'`, "configuration", "must be localhost, ::1 or in 127.0.0.0/8", {
+  throw new ConfigError(`HTTP host '${host}'`, undefined, "must be localhost, ::1 or in 127.0.0.0/8", {
     hint: "callers over HTTP are not authenticated; reach this node from other machines over libp2p",
   });
 }
@@ -175,17 +175,14 @@ async function listen(server: Server, host: string, port: number): Promise<void>
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
     const hint = "stop the other process, or choose another port; port 0 takes any free one";
     if (code === "EADDRINUSE") {
-      throw new ConfigError(`HTTP port ${port}`, "configuration", `is already in use on ${host}`, {
+      throw new ConfigError(`HTTP port ${port}`, undefined, `is already in use on ${host}`, {
         cause,
         hint,
       });
     }
-    throw new ConfigError(
-      `HTTP address ${host}:${port}`,
-      "configuration",
-      `cannot be used: ${String(code)}`,
-      { cause },
-    );
+    throw new ConfigError(`HTTP address ${host}:${port}`, undefined, `cannot be used: ${String(code)}`, {
+      cause,
+    });
   }
 }
 

@@ -16,3 +16,4 @@ export { parseCommandLine } from "./command-line.ts";
 export { httpClientTransport } from "./http-client.ts";
 export { p2pTransport } from "./p2p.ts";
 export { type TargetSettings, transportTo } from "./target.ts";
+export { pump } from "./pump.ts";

@@ -71,6 +71,8 @@ describe("mcpp --help", () => {
 });
 
 describe("wrong usage", { concurrency: 3 }, () => {
+  before(() => writeFile(join(home.dir, "open.token"), "t".repeat(40), { mode: 0o644 }));
+
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["an unknown command, with the one that was meant", ["sumbit"], /Did you mean submit\?/],
     ["an unknown option, with the one that was meant", ["serve", "--prot", "1"], /Did you mean --port\?/],
@@ -88,8 +90,9 @@ describe("wrong usage", { concurrency: 3 }, () => {
     [
       "a host beyond loopback, with the reason",
       ["serve", "--host", "0.0.0.0"],
-      /host \(from --host\).*no authentication/,
+      /--host must be .*no authentication/,
     ],
+    ["a token file that others can read", ["status", "--token-file", "open.token"], /chmod 600/],
     ["a worker without a queue", ["worker"], /--work-for discovered/],
   ];
   for (const [name, args, message] of cases) {
@@ -100,6 +103,19 @@ describe("wrong usage", { concurrency: 3 }, () => {
       assert.match(stderr, message);
     });
   }
+
+  it("is JSON as well with --json, also where no command was understood", async () => {
+    for (const args of [
+      ["serve", "--prot", "1", "--json"],
+      ["sumbit", "--json"],
+      ["wait", "--json"],
+    ]) {
+      const { code, stdout, stderr } = await mcpp(home.dir, args);
+      assert.equal(code, 1);
+      assert.equal(failureSchema.parse(JSON.parse(stdout)).error_code, "E_INVALID_INPUT");
+      assert.match(stderr, /^error: /);
+    }
+  });
 
   it("prints a failure as JSON on standard output with --json, and the words on standard error", async () => {
     const { code, stdout, stderr } = await mcpp(home.dir, ["submit", "echo", "{oops", "--json"]);
@@ -165,6 +181,22 @@ describe("mcpp config show", () => {
     const short = await mcpp(home.dir, ["config", "show"], { MCPP_TOKEN: "s3cret" });
     assert.equal(short.code, 1);
     assert.doesNotMatch(short.stdout + short.stderr, /s3cret/);
+  });
+
+  it("shows of mounted servers the program or host only", async () => {
+    const mounts = ["u=http://user:SECRET@example.org/mcp?key=SECRET", "c=cmd --token=SECRET x"];
+    const flags = mounts.flatMap((mount) => ["--mount", mount]);
+    const node = ["--node", "http://user:SECRET@127.0.0.1:1/mcp?key=SECRET"];
+    for (const json of [[], ["--json"]]) {
+      const { code, stdout, stderr } = await mcpp(home.dir, ["config", "show", ...flags, ...node, ...json]);
+      assert.equal(code, 0, stderr);
+      assert.doesNotMatch(stdout + stderr, /SECRET/);
+      assert.match(stdout, /http:\/\/example\.org\/…/);
+      assert.match(stdout, /cmd …\(2 arguments\)/);
+    }
+    const bad = await mcpp(home.dir, ["config", "show", "--mount", "Bad=cmd --token=SECRET"]);
+    assert.equal(bad.code, 1);
+    assert.doesNotMatch(bad.stdout + bad.stderr, /SECRET/);
   });
 
   it("warns of a variable that is no setting", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import * as z from "zod";
 import { finish, type Finished, mcpp, openHome, start } from "./support/mcpp.ts";
@@ -21,6 +22,8 @@ const taskSchema = z.object({
   task: z.object({ status: z.string(), result: z.unknown() }),
 });
 const failureSchema = z.object({ ok: z.literal(false), error_code: z.string(), hint: z.string().optional() });
+
+const resumableSchema = failureSchema.extend({ task_id: z.string(), resume: z.string() });
 
 let home: Awaited<ReturnType<typeof openHome>>;
 let node: ChildProcess;
@@ -71,18 +74,21 @@ describe("commands of a running node", { concurrency: 3 }, () => {
 
   it("exit 6 when the time is up, with the id and the command that goes on waiting", async () => {
     const id = await submitUntaken();
-    const { code, stdout, stderr } = await run("wait", id, "--timeout", "200ms");
+    const flags = ["--data-dir", join(home.dir, "data"), "--timeout", "200ms"];
+    const { code, stdout, stderr } = await run("wait", id, ...flags, "--json");
     assert.equal(code, 6, stderr);
-    assert.equal(stdout, "");
-    assert.match(stderr, new RegExp(`mcpp wait ${id}`));
+    const { task_id, resume } = resumableSchema.parse(JSON.parse(stdout));
+    assert.deepEqual([task_id, resume], [id, `mcpp wait ${id} ${flags.join(" ")}`]);
+    assert.ok(stderr.includes(`wait again: ${resume}`), stderr);
   });
 
   it("exit 2 when the task was cancelled or failed, with the reason", async () => {
     const id = await submitUntaken();
     const cancelled = await run("cancel", id, "--reason", "not needed");
     assert.equal(cancelled.code, 0, cancelled.stderr);
-    const { code, stderr } = await run("wait", id);
+    const { code, stdout, stderr } = await run("wait", id, "--json");
     assert.equal(code, 2);
+    assert.equal(resumableSchema.parse(JSON.parse(stdout)).task_id, id);
     assert.match(stderr, /cancelled: not needed/);
     const again = await run("cancel", id, "--json");
     assert.equal(failureSchema.parse(JSON.parse(again.stdout)).error_code, "E_TASK_FINISHED");
@@ -102,8 +108,10 @@ describe("commands of a running node", { concurrency: 3 }, () => {
     child.kill("SIGINT");
     const { code, stdout, stderr } = await finished;
     assert.equal(code, 130, stderr);
-    assert.equal(stdout, "");
-    assert.match(stderr, /wait again: mcpp wait [0-9a-f]{32}/);
+    const failure = resumableSchema.parse(JSON.parse(stdout));
+    assert.equal(failure.error_code, "E_CANCELLED");
+    assert.equal(failure.resume, `mcpp wait ${failure.task_id}`);
+    assert.match(stderr, new RegExp(`wait again: mcpp wait ${failure.task_id}`));
   });
 
   it("list tasks as lines of six columns for other programs", async () => {
@@ -164,6 +172,18 @@ describe("commands of a running node", { concurrency: 3 }, () => {
     assert.equal(failed.code, 5, failed.stderr);
   });
 
+  it("exit 5 for a tool that is not there and for arguments that it does not take, with its words", async () => {
+    for (const [words, said] of [
+      [["no_such_tool"], /no_such_tool/],
+      [["p2p_taskqueue_wait_task", "task_id=7", "nonsense=1"], /task_id|nonsense/],
+    ] as const) {
+      const { code, stdout, stderr } = await run("call", ...words, "--json");
+      assert.equal(code, 5, stderr);
+      assert.equal(failureSchema.parse(JSON.parse(stdout)).error_code, "E_TOOL_FAILED");
+      assert.match(stderr, said);
+    }
+  });
+
   it("say what the node is", async () => {
     const { stdout } = await run("status");
     assert.match(stdout, new RegExp(`^node\t${ready.url}$`, "m"));
@@ -186,7 +206,88 @@ describe("commands of a running node", { concurrency: 3 }, () => {
   });
 });
 
+describe("the node of a data folder", { concurrency: 3 }, () => {
+  it("is reached over libp2p if it serves no HTTP, and no other node instead of it", async () => {
+    const worker = start(home.dir, ["worker", "--work-for", "discovered", "--json", "--data-dir", "w"]);
+    try {
+      const { peer_id: peerId } = z
+        .object({ peer_id: z.string() })
+        .parse(JSON.parse(await firstLine(worker)));
+      const { code, stdout, stderr } = await run("status", "--data-dir", "w");
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, new RegExp(`^node\t/ip4/.*${peerId}$`, "m"));
+      assert.match(stdout, new RegExp(`^peer_id\t${peerId}$`, "m"));
+    } finally {
+      worker.kill("SIGKILL");
+    }
+  });
+
+  it("is not taken to be the one on the configured port, unless that has its identity", async () => {
+    const port = new URL(ready.url).port;
+    assert.equal((await run("id", "--data-dir", "other")).code, 0);
+    for (const dir of ["other", "never-used"]) {
+      const { code, stdout, stderr } = await mcpp(home.dir, ["status", "--data-dir", dir, "--json"], {
+        MCPP_PORT: port,
+      });
+      assert.equal(code, 4, stdout);
+      assert.match(stderr, new RegExp(`no node runs in the data folder .*/${dir}`));
+      assert.match(stderr, new RegExp(`mcpp serve --data-dir .*/${dir}`));
+    }
+  });
+
+  it("is waited for through its end and its start elsewhere", async () => {
+    const serve = ["serve", "--port", "0", "--json", "--quiet", "--data-dir", "k"];
+    const first = start(home.dir, [...serve, "--workers", "0"]);
+    await firstLine(first);
+    const submitting = start(home.dir, ["submit", "echo", "--wait", "--data-dir", "k", "--timeout", "60s"]);
+    const finished = finish(submitting);
+    assert.ok(submitting.stderr);
+    await until(submitting.stderr, /task [0-9a-f]{32}/);
+    first.kill("SIGKILL");
+    await until(submitting.stderr, /the wait goes on/);
+    const second = start(home.dir, serve);
+    try {
+      const { code, stderr } = await finished;
+      assert.equal(code, 0, stderr);
+    } finally {
+      second.kill("SIGKILL");
+    }
+  });
+
+  it("that does not come back in the wait's time is exit 4, with the id and the command that goes on", async () => {
+    const serve = ["serve", "--port", "0", "--json", "--quiet", "--data-dir", "g", "--workers", "0"];
+    const child = start(home.dir, serve);
+    await firstLine(child);
+    const submitting = start(home.dir, [..."submit echo --wait --json --data-dir g --timeout 3s".split(" ")]);
+    const finished = finish(submitting);
+    assert.ok(submitting.stderr);
+    await until(submitting.stderr, /task [0-9a-f]{32}/);
+    child.kill("SIGKILL");
+    const { code, stdout, stderr } = await finished;
+    assert.equal(code, 4, stderr);
+    const { task_id, resume } = resumableSchema.parse(JSON.parse(stdout));
+    assert.equal(resume, `mcpp wait ${task_id} --data-dir g --timeout 3s`);
+    assert.ok(stderr.includes(resume));
+  });
+
+  it("lends its identity to commands while it does not run, so that allow-lists know them", async () => {
+    const known = (await run("id", "--data-dir", "mine")).stdout.trim();
+    const at = ["--node", ready.multiaddrs[0] ?? "", "--data-dir", "mine", "--json"];
+    const peers = await run("peers", ...at);
+    assert.equal(peers.code, 0, peers.stderr);
+    assert.ok(peers.stdout.includes(known), peers.stdout);
+  });
+});
+
 describe("mcpp serve", () => {
+  it("names the setting that has a port in use", async () => {
+    const { code, stderr } = await mcpp(home.dir, ["serve", "--data-dir", "p"], {
+      MCPP_PORT: new URL(ready.url).port,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /MCPP_PORT cannot be used: HTTP port \d+ is already in use/);
+  });
+
   it("refuses a data folder that another node has, naming that node", async () => {
     const { code, stderr } = await run("serve", "--port", "0");
     assert.equal(code, 1);

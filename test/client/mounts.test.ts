@@ -85,6 +85,17 @@ describe("mounted servers", () => {
     await mounts.close();
   });
 
+  it("show neither arguments nor keys of their targets, in status, log or errors", async () => {
+    const { logger, lines } = keepingLogger();
+    const mounts = open({ bad: "--fail --token=SECRET-4711" }, logger);
+    await until(() => mounts.status().every(({ state }) => state === "down"));
+    const failed = await mounts.call("bad__x", {}).catch((error: unknown) => String(error));
+    const shown = JSON.stringify([mounts.status(), lines, failed]);
+    await mounts.close();
+    assert.doesNotMatch(shown, /SECRET/);
+    assert.equal(mounts.status()[0]?.target, "--fail …(1 argument)");
+  });
+
   it("are started again when they are killed", async () => {
     const { logger, lines } = keepingLogger();
     const mounts = open({ a: "--plain" }, logger);

@@ -1,4 +1,4 @@
-import { ToolFailedError } from "../../errors.ts";
+import { errorFacts, ToolFailedError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { TIMEOUT } from "../options.ts";
 
@@ -35,7 +35,10 @@ export const call: Command = {
     const { textOf } = await import("../../client/tool.ts");
     const timeoutMs = invocation.get(TIMEOUT) ?? CALL_TIMEOUT_MS;
     await withNode(invocation, async ({ client }) => {
-      const answer = await abortable((signal) => client.callTool(name, args, { signal, timeoutMs }));
+      const calling = abortable((signal) => client.callTool(name, args, { signal, timeoutMs }));
+      const answer = await calling.catch((error: unknown) => {
+        throw refusal(error) ?? error;
+      });
       const { content, structuredContent } = answer;
       const text = isJsonObject(structuredContent)
         ? JSON.stringify(structuredContent, null, 2)
@@ -50,3 +53,10 @@ export const call: Command = {
     });
   },
 };
+
+/** A call that the server refuses, because of the tool's name or its arguments, is a call that failed. */
+function refusal(error: unknown): ToolFailedError | undefined {
+  const { code, message, hint } = errorFacts(error);
+  const refused = code === "E_TOOL_NOT_FOUND" || code === "E_INVALID_INPUT";
+  return refused ? new ToolFailedError(message, { cause: error, hint }) : undefined;
+}

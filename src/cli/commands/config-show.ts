@@ -1,3 +1,4 @@
+import { targetName } from "../../client/target-name.ts";
 import {
   type LoadedConfig,
   loadConfig,
@@ -17,7 +18,8 @@ const HIDDEN = "(hidden)";
 export const configShow: Command = {
   name: "config show",
   summary: "Show every setting: its value and where that is from.",
-  description: "Takes the same flags as mcpp serve, so it shows what they would do. Secrets are not shown.",
+  description:
+    "Takes the same flags as mcpp serve, so it shows what they would do. Secrets are not shown: of a mounted server only its program or host.",
   args: [],
   options: [],
   settings: SETTING_NAMES,
@@ -78,12 +80,25 @@ function makeRow(
   return { name, value, shown: kind.show(value) || "-", origin, flag, env, key };
 }
 
-/** URLs may carry a password: it is not shown. */
+/** Targets and URLs may carry secrets in their arguments, user, query or fragment: those are not shown. */
 function redacted(value: unknown): unknown {
-  if (typeof value === "string") return value.replace(/^(https?:\/\/)[^@/]*@/, `$1${HIDDEN}@`);
+  if (typeof value === "string") return URL.canParse(value) ? redactedUrl(value) : value;
   if (Array.isArray(value)) return value.map(redacted);
   if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, redacted(member)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, member]) => [
+        key,
+        key === "target" && typeof member === "string" ? targetName(member) : redacted(member),
+      ]),
+    );
   }
   return value;
+}
+
+function redactedUrl(text: string): string {
+  const { protocol, username, password, search, hash } = new URL(text);
+  if (!/^https?:$/.test(protocol)) return text;
+  const open = text.replace(/[?#].*$/s, "");
+  const plain = username + password === "" ? open : open.replace(/^(https?:\/\/)[^/]*@/i, `$1${HIDDEN}@`);
+  return search + hash === "" ? plain : `${plain}?${HIDDEN}`;
 }

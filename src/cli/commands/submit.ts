@@ -62,10 +62,12 @@ export const submit: Command = {
 
   async run(invocation) {
     const args = await submitArguments(invocation);
-    const { peerArguments, withNode } = await import("../session.ts");
+    const { configOf, openSession, peerArguments } = await import("../session.ts");
     const { resultText, text: member, waitForTask } = await import("../tasks.ts");
     const peer = invocation.get(PEER);
-    await withNode(invocation, async (session) => {
+    const loaded = configOf(invocation);
+    const session = await openSession(loaded);
+    try {
       const receipt = await session.call("p2p_taskqueue_submit", { ...args, ...peerArguments(peer) });
       const taskId = member(receipt, "task_id");
       if (!invocation.get(WAIT)) {
@@ -74,10 +76,11 @@ export const submit: Command = {
       }
       invocation.out.note(`task ${taskId}`);
       const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
-      const request = { taskId, peer, timeoutMs, node: invocation.flags["node"] };
-      const task = await waitForTask(session, request, invocation.out);
+      const task = await waitForTask(invocation, { taskId, peer, timeoutMs, loaded, session });
       invocation.out.result(resultText(task), { ...receipt, task });
-    });
+    } finally {
+      await session.client.close();
+    }
   },
 };
 

@@ -6,7 +6,7 @@ export const wait: Command = {
   name: "wait",
   summary: "Wait until a task has ended, and print its result.",
   description:
-    "Waits 5 minutes unless --timeout says otherwise. When the time is up the task lives on: wait again with the same id.",
+    "Waits 5 minutes unless --timeout says otherwise. Once connected it outlives the node's restarts. When the time is up the task lives on: wait again with the same id.",
   args: [{ name: "<task-id>", summary: "As mcpp submit printed it." }],
   options: [PEER, TIMEOUT],
   settings: ["dataDir", "tokenFile"],
@@ -18,18 +18,14 @@ export const wait: Command = {
   json: '{"ok":true,"task":object}, as p2p_taskqueue_get_task gives it',
 
   async run(invocation) {
-    const { withNode } = await import("../session.ts");
     const { resultText, waitForTask } = await import("../tasks.ts");
-    const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
-    const request = {
+    const { configOf } = await import("../session.ts");
+    const task = await waitForTask(invocation, {
       taskId: firstArgument(invocation),
       peer: invocation.get(PEER),
-      timeoutMs,
-      node: invocation.flags["node"],
-    };
-    await withNode(invocation, async (session) => {
-      const task = await waitForTask(session, request, invocation.out);
-      invocation.out.result(resultText(task), { ok: true, task });
+      timeoutMs: invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS,
+      loaded: configOf(invocation),
     });
+    invocation.out.result(resultText(task), { ok: true, task });
   },
 };

@@ -1,4 +1,4 @@
-import { loadConfig, SETTING_NAMES } from "../../config.ts";
+import { loadConfig, SETTING_NAMES, settingName } from "../../config.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 
@@ -30,18 +30,18 @@ export const worker: Command = {
   async run({ flags, out }) {
     const loaded = loadConfig({ flags: { ...flags, http: false } });
     const { workFor, workers, p2p } = loaded.config;
-    const origin = (name: string): string => loaded.origins.get(name) ?? "default";
-    const sharesQueue = origin("database") !== "default";
+    const sharesQueue = loaded.origins.get("database") !== "default";
     if (workFor.length === 0 && !sharesQueue) {
-      throw new ConfigError("workFor", origin("workFor"), "must name at least one queue", {
+      throw new ConfigError(settingName("workFor", loaded), undefined, "must name at least one queue", {
         hint: "--work-for discovered works for every node that is found, --database for a queue on this machine",
       });
     }
-    if (workers === 0) throw new ConfigError("workers", origin("workers"), "must be at least 1 for a worker");
+    if (workers === 0)
+      throw new ConfigError(settingName("workers", loaded), undefined, "must be at least 1 for a worker");
     if (!p2p && workFor.length > 0)
       throw new ConfigError(
-        "p2p",
-        origin("p2p"),
+        settingName("p2p", loaded),
+        undefined,
         "must be on to work for other nodes: their queues are reached over libp2p",
       );
     const { runNode } = await import("../run-node.ts");

@@ -1,0 +1,83 @@
+/** Two hosts that each start `mcpp serve --stdio` on one data folder: both are served, by one node. */
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { describe, it } from "node:test";
+import * as z from "zod";
+import { spawnMcpp, temporaryFolder } from "../support/node-process.ts";
+
+const answerSchema = z.object({ id: z.number(), result: z.record(z.string(), z.unknown()) });
+const legacyHello = {
+  protocolVersion: "2025-06-18",
+  capabilities: {},
+  clientInfo: { name: "old host", version: "1" },
+};
+
+/** A host: sends lines, and finds answers by their id. */
+function host(folder: string, args: readonly string[]) {
+  const child = spawnMcpp(["serve", "--stdio", "--data-dir", folder, ...args], folder);
+  const answers = new Map<number, (answer: Record<string, unknown>) => void>();
+  let stderr = "";
+  child.stderr?.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  assert.ok(child.stdout);
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const parsed = answerSchema.safeParse(JSON.parse(line));
+    if (parsed.success) answers.get(parsed.data.id)?.(parsed.data.result);
+  });
+  const send = (message: object): void => {
+    child.stdin?.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+  };
+  let id = 0;
+  const ask = (method: string, params: object = {}): Promise<Record<string, unknown>> => {
+    const { promise, resolve } = Promise.withResolvers<Record<string, unknown>>();
+    id += 1;
+    answers.set(id, resolve);
+    send({ id, method, params });
+    return promise;
+  };
+  return { child, send, ask, stderr: () => stderr };
+}
+
+async function peerIdSeenBy({ ask, send }: ReturnType<typeof host>): Promise<unknown> {
+  await ask("initialize", legacyHello);
+  send({ method: "notifications/initialized" });
+  const { structuredContent } = await ask("tools/call", { name: "p2p_taskqueue_status", arguments: {} });
+  return z.object({ peer_id: z.string().min(1) }).parse(structuredContent).peer_id;
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+describe("two hosts on one data folder", () => {
+  for (const [way, args, address] of [
+    ["over HTTP", ["--port", "0"], /at http:\/\/127/],
+    ["over libp2p", [], /at \/ip4\/127/],
+  ] as const) {
+    it(`are both served by the node of the first, the second ${way}`, { timeout: 60_000 }, async () => {
+      using folder = temporaryFolder();
+      const first = host(folder.path, args);
+      const second = await peerIdSeenBy(first).then(() => host(folder.path, args));
+      try {
+        const [one, other] = await Promise.all([peerIdSeenBy(second), first.ask("tools/list")]);
+        const { structuredContent } = await first.ask("tools/call", {
+          name: "p2p_taskqueue_status",
+          arguments: {},
+        });
+        assert.equal(z.object({ peer_id: z.string() }).parse(structuredContent).peer_id, one);
+        const { tools } = await second.ask("tools/list");
+        assert.deepEqual(tools, other["tools"]);
+        assert.match(second.stderr(), /passing MCP on/);
+        assert.match(second.stderr(), address);
+        second.child.stdin?.end();
+        assert.equal(await exitOf(second.child), 0, second.stderr());
+      } finally {
+        first.child.kill("SIGKILL");
+        second.child.kill("SIGKILL");
+        await Promise.all([exitOf(first.child), exitOf(second.child)]);
+      }
+    });
+  }
+});
