@@ -258,7 +258,7 @@ describe("the node of a data folder", { concurrency: 3 }, () => {
     const serve = ["serve", "--port", "0", "--json", "--quiet", "--data-dir", "g", "--workers", "0"];
     const child = start(home.dir, serve);
     await firstLine(child);
-    const submitting = start(home.dir, [..."submit echo --wait --json --data-dir g --timeout 3s".split(" ")]);
+    const submitting = start(home.dir, "submit echo --wait --json --data-dir g --timeout 3s".split(" "));
     const finished = finish(submitting);
     assert.ok(submitting.stderr);
     await until(submitting.stderr, /task [0-9a-f]{32}/);

@@ -52,6 +52,15 @@ async function untilRunning(client: Client, taskId: string): Promise<Row> {
   }
 }
 
+/** Waits until another worker than before has the task, or it has ended. */
+async function untilTakenOver(client: Client, before: Row): Promise<Row> {
+  for (;;) {
+    const row = rowOf(await client.call("p2p_taskqueue_get_task", { task_id: before.task_id }));
+    const elsewhere = row.status === "running" && row.assigned_worker !== before.assigned_worker;
+    if (elsewhere || row.status === "completed" || row.status === "failed") return row;
+  }
+}
+
 describe("a durable task from a client, through A, done by B", () => {
   const folders: TemporaryFolder[] = [];
   const nodes: NodeProcess[] = [];
@@ -85,23 +94,22 @@ describe("a durable task from a client, through A, done by B", () => {
   it("is taken over within lease + 1 s when the worker that has it is killed", async () => {
     const a = await start(folder(), ["--workers", "0", ...LEASE]);
     const work = ["--work-for", a.multiaddrs[0] ?? "", "--workers", "1", ...LEASE];
-    const b = await start(folder(), work, "worker");
+    const workers = [await start(folder(), work, "worker"), await start(folder(), work, "worker")];
     await using client = await connect(a.mcp);
-    const taskId = await submitEcho(client, { sleep_ms: 1500 });
+    const taskId = await submitEcho(client, { sleep_ms: 3000 });
     const first = await untilRunning(client, taskId);
-    const c = await start(folder(), work, "worker");
+    const killed = workers.find(({ peer_id }) => first.assigned_worker?.endsWith(peer_id.slice(-8)));
+    assert.ok(killed, `${first.assigned_worker} is none of the workers`);
     const killedAt = performance.now();
-    await b.kill();
-    for (;;) {
-      const row = rowOf(await client.call("p2p_taskqueue_get_task", { task_id: taskId }));
-      if (row.assigned_worker !== first.assigned_worker && row.status === "running") break;
-    }
+    await killed.kill();
+    const second = await untilTakenOver(client, first);
     const takenAfterMs = performance.now() - killedAt;
+    assert.equal(second.status, "running");
     assert.ok(takenAfterMs < LEASE_MS + 1000, `taken over after ${takenAfterMs} ms`);
     const row = await waitFor(client, taskId);
     assert.equal(row.status, "completed");
     assert.equal(row.attempt, 2);
-    await c.stop();
+    for (const worker of workers) await worker.stop();
     await a.stop();
   });
 

@@ -166,7 +166,7 @@ describe("a flipped bit", { timeout: 600_000 }, () => {
         }
       }
       t.diagnostic(`seed ${SEED}: ${JSON.stringify(verdicts)}`);
-      assert.ok(verdicts.refused > 0);
+      assert.ok(verdicts.refused + verdicts.named > 0, "no flip did any harm: the test flips nothing");
     });
   }
 });

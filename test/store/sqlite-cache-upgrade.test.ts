@@ -8,6 +8,11 @@ import { openSqliteStores } from "../../src/store/index.ts";
 
 /** The cache as the first version of the schema had it: two entries and a tombstone. */
 const FIRST_VERSION = `
+  ALTER TABLE payloads DROP COLUMN crc;
+  ALTER TABLE outcomes DROP COLUMN crc;
+  ALTER TABLE outcomes DROP COLUMN progress_crc;
+  ALTER TABLE outbox DROP COLUMN crc;
+  ALTER TABLE tasks DROP COLUMN lease_ms;
   DROP TABLE cache_entries;
   DROP TABLE cache_node;
   UPDATE cache_sums SET entries = 0, bytes = 0;

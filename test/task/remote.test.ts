@@ -65,7 +65,7 @@ describe("a peer's queue", { timeout: 30_000 }, () => {
   it("is given a key with each task, so that a repeated submit makes no second one", () =>
     withLink(async (far, _rpc, { queue }) => {
       const task = await queue.get(await submitOne(far));
-      assert.match(task?.idempotencyKey ?? "", /^[0-9a-f-]{36}$/);
+      assert.match(task?.idempotencyKey ?? "", /^request:[0-9a-f-]{36}$/);
     }));
 
   it("gives tasks back that were claimed by a peer whose connection broke meanwhile", () =>

@@ -181,8 +181,8 @@ const WRONG_COUNTS = `
   SELECT c.phase, c.n, (SELECT count(*) FROM tasks t WHERE t.phase = c.phase) AS really FROM task_counts c WHERE n <> really`;
 const WRONG_SUMS = `
   SELECT s.live, s.entries, s.bytes FROM cache_sums s
-   WHERE entries <> (SELECT count(*) FROM cache c WHERE c.live = s.live)
-      OR bytes <> (SELECT coalesce(sum(bytes), 0) FROM cache c WHERE c.live = s.live)`;
+   WHERE entries <> (SELECT count(*) FROM cache_entries c WHERE c.live = s.live)
+      OR bytes <> (SELECT coalesce(sum(bytes), 0) FROM cache_entries c WHERE c.live = s.live)`;
 
 function* countFindings(connection: Connection): Generator<StoreFinding> {
   for (const { phase, n, really } of connection.all(WRONG_COUNTS)) {
@@ -208,14 +208,14 @@ function* outboxFindings(connection: Connection, counts: Counts): Generator<Stor
 }
 
 const CACHE_TEXTS =
-  "SELECT written, key, live, value FROM cache WHERE written > :after ORDER BY written LIMIT 500";
+  "SELECT change, key, live, value FROM cache_entries WHERE change > :after ORDER BY change LIMIT 500";
 
 function* cacheFindings(connection: Connection, counts: Counts): Generator<StoreFinding> {
   let after = Number.MIN_SAFE_INTEGER;
   for (;;) {
     const rows = connection.all(CACHE_TEXTS, { after });
-    for (const { written, key, live, value } of rows) {
-      after = Number(written);
+    for (const { change, key, live, value } of rows) {
+      after = Number(change);
       if (live === 1 ? isJson(value) : value === null) continue;
       yield { what: `the cache's entry '${String(key)}' has no value`, todo: "delete it" };
     }
