@@ -66,12 +66,7 @@ export class ConfigError extends McpError {
    * @param setting - what is wrong: `--port`, `MCPP_PORT`, `/path/config.toml: port`, or a thing such as `the identity file`
    * @param origin - where that is from; undefined if `setting` says so itself
    */
-  constructor(
-    setting: string,
-    origin: string | undefined,
-    allowed: string,
-    options?: ErrorOptions & Hint,
-  ) {
+  constructor(setting: string, origin: string | undefined, allowed: string, options?: ErrorOptions & Hint) {
     super(`${setting}${origin === undefined ? "" : ` (from ${origin})`} ${allowed}`, options);
   }
 }

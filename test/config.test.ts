@@ -68,18 +68,10 @@ describe("precedence", () => {
 
 describe("a bad value", () => {
   const cases: readonly (readonly [string, Record<string, string>, RegExp])[] = [
-    [
-      "MCPP_PORT",
-      { MCPP_PORT: "80.5" },
-      /^MCPP_PORT must be a whole number from 0 to 65535, not "80.5"/,
-    ],
+    ["MCPP_PORT", { MCPP_PORT: "80.5" }, /^MCPP_PORT must be a whole number from 0 to 65535, not "80.5"/],
     ["MCPP_HTTP", { MCPP_HTTP: "maybe" }, /^MCPP_HTTP must be true or false/],
     ["MCPP_STORE", { MCPP_STORE: "redis" }, /must be one of sqlite, memory/],
-    [
-      "MCPP_LEASE",
-      { MCPP_LEASE: "0.5s" },
-      /^MCPP_LEASE must be a duration .* from 1s to 1h/,
-    ],
+    ["MCPP_LEASE", { MCPP_LEASE: "0.5s" }, /^MCPP_LEASE must be a duration .* from 1s to 1h/],
     ["MCPP_WORKERS", { MCPP_WORKERS: "257" }, /from 0 to 256/],
     ["MCPP_LISTEN", { MCPP_LISTEN: "0.0.0.0:4001" }, /must be a multiaddr such as/],
     ["MCPP_ALLOW_PEERS", { MCPP_ALLOW_PEERS: "bob" }, /must be a peer id/],

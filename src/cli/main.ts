@@ -32,7 +32,10 @@ export function version(): string {
 }
 
 /** The words of a usage error are commander's, and printed by it. */
-function endUnrun({ exitCode, usageError }: Exclude<Parsed, { request: Request }>, argv: readonly string[]): number {
+function endUnrun(
+  { exitCode, usageError }: Exclude<Parsed, { request: Request }>,
+  argv: readonly string[],
+): number {
   const options = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
   if (usageError && options.includes("--json"))
     new Output({ json: true, quiet: false }).result("", failureJson(usageError));

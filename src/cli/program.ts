@@ -14,7 +14,8 @@ export interface Request {
 
 /** What parsing gave: a request; or, after help, the version or a usage error was printed, the exit code and that error. */
 export type Parsed =
-  { readonly request: Request } | { readonly exitCode: number; readonly usageError?: InvalidInputError };
+  | { readonly request: Request }
+  | { readonly exitCode: number; readonly usageError?: InvalidInputError };
 
 const GROUPS: Readonly<Record<string, string>> = { config: "Show the configuration." };
 

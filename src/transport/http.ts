@@ -173,12 +173,9 @@ async function listen(server: Server, host: string, port: number): Promise<void>
         hint,
       });
     }
-    throw new ConfigError(
-      `HTTP address ${host}:${port}`,
-      undefined,
-      `cannot be used: ${String(code)}`,
-      { cause },
-    );
+    throw new ConfigError(`HTTP address ${host}:${port}`, undefined, `cannot be used: ${String(code)}`, {
+      cause,
+    });
   }
 }
 

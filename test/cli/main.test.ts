@@ -105,7 +105,11 @@ describe("wrong usage", { concurrency: 3 }, () => {
   }
 
   it("is JSON as well with --json, also where no command was understood", async () => {
-    for (const args of [["serve", "--prot", "1", "--json"], ["sumbit", "--json"], ["wait", "--json"]]) {
+    for (const args of [
+      ["serve", "--prot", "1", "--json"],
+      ["sumbit", "--json"],
+      ["wait", "--json"],
+    ]) {
       const { code, stdout, stderr } = await mcpp(home.dir, args);
       assert.equal(code, 1);
       assert.equal(failureSchema.parse(JSON.parse(stdout)).error_code, "E_INVALID_INPUT");

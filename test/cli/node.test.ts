@@ -196,7 +196,9 @@ describe("the node of a data folder", { concurrency: 3 }, () => {
   it("is reached over libp2p if it serves no HTTP, and no other node instead of it", async () => {
     const worker = start(home.dir, ["worker", "--work-for", "discovered", "--json", "--data-dir", "w"]);
     try {
-      const { peer_id: peerId } = z.object({ peer_id: z.string() }).parse(JSON.parse(await firstLine(worker)));
+      const { peer_id: peerId } = z
+        .object({ peer_id: z.string() })
+        .parse(JSON.parse(await firstLine(worker)));
       const { code, stdout, stderr } = await run("status", "--data-dir", "w");
       assert.equal(code, 0, stderr);
       assert.match(stdout, new RegExp(`^node\t/ip4/.*${peerId}$`, "m"));
@@ -242,7 +244,7 @@ describe("the node of a data folder", { concurrency: 3 }, () => {
     const serve = ["serve", "--port", "0", "--json", "--quiet", "--data-dir", "g", "--workers", "0"];
     const child = start(home.dir, serve);
     await firstLine(child);
-    const submitting = start(home.dir, [..."submit echo --wait --json --data-dir g --timeout 3s".split(" ")]);
+    const submitting = start(home.dir, "submit echo --wait --json --data-dir g --timeout 3s".split(" "));
     const finished = finish(submitting);
     assert.ok(submitting.stderr);
     await until(submitting.stderr, /task [0-9a-f]{32}/);

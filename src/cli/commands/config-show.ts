@@ -18,7 +18,8 @@ const HIDDEN = "(hidden)";
 export const configShow: Command = {
   name: "config show",
   summary: "Show every setting: its value and where that is from.",
-  description: "Takes the same flags as mcpp serve, so it shows what they would do. Secrets are not shown: of a mounted server only its program or host.",
+  description:
+    "Takes the same flags as mcpp serve, so it shows what they would do. Secrets are not shown: of a mounted server only its program or host.",
   args: [],
   options: [],
   settings: SETTING_NAMES,
