@@ -22,6 +22,10 @@ function pages(): string[] {
   return ["README.md", ...docs.filter((file) => file.endsWith(".md")).map((file) => join("docs", file))];
 }
 
+function readmeCode(): string {
+  return /```ts\n([\s\S]*?)```/.exec(read("README.md"))?.[1] ?? "";
+}
+
 describe("the documents", () => {
   it("have a tools page that is as `node scripts/docs.ts` makes it now", () => {
     assert.equal(read("docs/reference/tools.md"), toolsPage());
@@ -48,9 +52,14 @@ describe("the documents", () => {
     );
   });
 
+  it("have a README whose code is the example's, but for where the package is", () => {
+    assert.equal(read("examples/durable-call.ts").replace('"../src/index.ts"', '"mcplusplus"'), readmeCode());
+    assert.match(read("README.md"), /node examples\/durable-call\.ts/);
+  });
+
   it("have a README whose code runs as it stands", async () => {
     using folder = temporaryFolder();
-    const code = /```ts\n([\s\S]*?)```/.exec(read("README.md"))?.[1] ?? "";
+    const code = readmeCode();
     const index = pathToFileURL(join(ROOT, "src/index.ts")).href;
     const here = code.replace('"mcplusplus"', JSON.stringify(index)).replace("/tmp/my-node", folder.path);
     const file = join(folder.path, "readme.ts");

@@ -105,11 +105,12 @@ class Pump {
 
   async #notify(message: JSONRPCMessage): Promise<void> {
     const cancelled = cancelledBy(message);
-    if (cancelled !== undefined && this.#far.hasPerRequestStream) {
-      // Over HTTP a request of the new era is cancelled by ending its stream; one of the old era is told so as well.
-      this.#pending.get(cancelled)?.abort();
+    if (cancelled !== undefined) {
+      const request = this.#pending.get(cancelled);
       this.#pending.delete(cancelled);
-      if (!("sessionId" in this.#far) || this.#far.sessionId === undefined) return;
+      // Over HTTP a request of the new era is cancelled by ending its stream; with a session, as of old, in words as well.
+      if (this.#far.hasPerRequestStream) request?.abort();
+      if (this.#far.hasPerRequestStream && this.#far.sessionId === undefined) return;
     }
     try {
       await this.#far.send(message);

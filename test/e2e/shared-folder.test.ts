@@ -2,10 +2,15 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import * as z from "zod";
-import { spawnMcpp, temporaryFolder } from "../support/node-process.ts";
+import { connect } from "../../src/connect.ts";
+import { hasCode } from "../../src/errors.ts";
+import { type NodeProcess, spawnMcpp, startNode, temporaryFolder } from "../support/node-process.ts";
 
 const answerSchema = z.object({ id: z.number(), result: z.record(z.string(), z.unknown()) });
 const legacyHello = {
@@ -80,4 +85,40 @@ describe("two hosts on one data folder", () => {
       }
     });
   }
+
+  it("may be of the newest era, calls given up and all", { timeout: 60_000 }, async () => {
+    using folder = temporaryFolder();
+    await using node = await startNode(folder.path, ["--workers", "0"]).then(disposable);
+    await writeFile(join(folder.path, "empty.toml"), "");
+    const bin = fileURLToPath(new URL("../../bin/mcpp.js", import.meta.url));
+    const args = ["serve", "--stdio", "--data-dir", folder.path, "--config", join(folder.path, "empty.toml")];
+    await using client = await connect([process.execPath, bin, ...args].join(" "));
+    assert.equal(client.protocolVersion, "2026-07-28");
+    assert.equal((await client.call("p2p_taskqueue_status"))["peer_id"], node.peer_id);
+    const task = { task_type: "nobody-does-this", model_name: "", payload: {} };
+    const { task_id } = await client.call("p2p_taskqueue_submit", task);
+    const wait = { task_id, timeout_s: 30 };
+    await assert.rejects(client.call("p2p_taskqueue_wait_task", wait, { timeoutMs: 300 }), (error: unknown) =>
+      hasCode(error, "E_TIMEOUT"),
+    );
+    assert.equal((await client.call("p2p_taskqueue_status"))["peer_id"], node.peer_id);
+  });
+
+  it("learn that the node has ended, and their processes end too", { timeout: 60_000 }, async () => {
+    using folder = temporaryFolder();
+    await using node = await startNode(folder.path, ["--workers", "0"]).then(disposable);
+    const other = host(folder.path, ["--no-http"]);
+    try {
+      assert.equal(await peerIdSeenBy(other), node.peer_id);
+      await node.kill();
+      other.send({ id: 99, method: "tools/list", params: {} });
+      assert.equal(await exitOf(other.child), 4, other.stderr());
+    } finally {
+      other.child.kill("SIGKILL");
+    }
+  });
 });
+
+function disposable(node: NodeProcess): NodeProcess & AsyncDisposable {
+  return Object.assign(node, { [Symbol.asyncDispose]: () => node.kill() });
+}
