@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
 import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig } from "../src/index.ts";
 import { StoreLockedError } from "../src/errors.ts";
+import { MAX_PAYLOAD_BYTES } from "../src/task/task.ts";
 import { temporaryFolder } from "./support/node-process.ts";
 
 const EVERYTHING = join(
@@ -14,6 +16,10 @@ const EVERYTHING = join(
 function configIn(dataDir: string, flags: Readonly<Record<string, unknown>> = {}): NodeConfig {
   return loadConfig({ env: {}, flags: { dataDir, port: "0", logLevel: "silent", ...flags } }).config;
 }
+
+const taskAnswer = z.object({
+  task: z.object({ result: z.object({ echo: z.object({ text: z.string() }) }) }),
+});
 
 /** What keeps a process alive, by kind. */
 function handles(): Record<string, number> {
@@ -39,6 +45,27 @@ describe("a node", () => {
     // libp2p debounces its address book by a second, also when it was stopped meanwhile.
     for (let round = 0; round < 100 && handles()["Timeout"] !== undefined; round++) await sleep(50);
     assert.deepEqual(handles(), before);
+  });
+
+  it("gives the largest results to a peer and to MCP clients", { timeout: 60_000 }, async () => {
+    using folder = temporaryFolder();
+    using other = temporaryFolder();
+    await using owner = await createNode(configIn(folder.path));
+    await using submitter = await createNode(configIn(other.path, { workers: "0", http: false }));
+    // Quotes double when the result is repeated as text.
+    const text = '"'.repeat(MAX_PAYLOAD_BYTES / 2 - 16);
+    const remote = { remote_multiaddr: owner.multiaddrs[0] ?? "" };
+    await using near = await connect(submitter);
+    const submit = { task_type: "echo", model_name: "", payload: { text }, ...remote };
+    const { task_id } = await near.call("p2p_taskqueue_submit", submit);
+    const read = async (answer: Promise<object>): Promise<unknown> =>
+      taskAnswer.parse(await answer).task.result.echo.text.length;
+    const asked = { task_id, timeout_s: 30 };
+    assert.equal(await read(near.call("p2p_taskqueue_wait_task", { ...asked, ...remote })), text.length);
+    assert.equal(await read(near.call("p2p_taskqueue_get_task", { task_id, ...remote })), text.length);
+    assert.equal(await read(callTool(owner.url ?? "", "p2p_taskqueue_get_task", { task_id })), text.length);
+    await using overStream = await connect(owner.multiaddrs[0] ?? "");
+    assert.equal(await read(overStream.call("p2p_taskqueue_get_task", { task_id })), text.length);
   });
 
   it("refuses a data folder that another node has, and says who has it", async () => {

@@ -25,9 +25,23 @@ export function failureOf(error: unknown): CallToolResult {
   return asResult(failure, true);
 }
 
+/**
+ * Up to this size, in bytes of JSON, a result is repeated as text for hosts that read only that. As text in a
+ * message its quotes double, so three times this must fit into a message of 16 MiB. No model reads a text of this size.
+ */
+const MAX_TEXT_BYTES: number = 4 * 1024 * 1024;
+
+/** The result as text; of a large one only where to find it. */
+function textOf(structured: JsonObject): string {
+  const text = JSON.stringify(structured);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_TEXT_BYTES) return text;
+  return `The result has ${bytes} bytes of JSON, too many to repeat here: read structuredContent.`;
+}
+
 function asResult(structured: JsonObject, isError: boolean): CallToolResult {
   return {
-    content: [{ type: "text", text: JSON.stringify(structured) }],
+    content: [{ type: "text", text: textOf(structured) }],
     structuredContent: { ...structured },
     ...(isError && { isError }),
   };

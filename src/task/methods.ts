@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import { callerName } from "../authority/caller.ts";
-import { type JsonObject, jsonObject } from "../content/json.ts";
+import { jsonBytes, type JsonObject, jsonObject } from "../content/json.ts";
 import type { Method, ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import type { LocalTaskQueue } from "./local.ts";
@@ -19,6 +19,7 @@ import type {
   TaskFilter,
   TaskNote,
   TaskPage,
+  TaskQueue,
   WaitOutcome,
 } from "./queue.ts";
 import {
@@ -157,6 +158,19 @@ export const taskMethods: TaskMethods = {
   stats: { name: "task.stats", grant: "observe", input: done, output: queueStatsSchema, idempotent: true },
 };
 
+/** Bytes of JSON that the tasks of one claim may have together: one task always fits, see task.ts. */
+const MAX_CLAIM_BYTES: number = 15 * 1024 * 1024;
+
+/** As many of the claimed tasks as one message carries; the rest go back unbegun, at once. */
+async function fitting(queue: TaskQueue, claims: readonly ClaimedTask[]): Promise<readonly ClaimedTask[]> {
+  if (claims.length < 2) return claims;
+  let bytes = 0;
+  const first = claims.findIndex((claim, i) => (bytes += jsonBytes(claim)) > MAX_CLAIM_BYTES && i > 0);
+  if (first === -1) return claims;
+  for (const { lease } of claims.slice(first)) await queue.release(lease, "more than one message carries");
+  return claims.slice(0, first);
+}
+
 /** Serves a queue to peers: each acts in its own authenticated name, so a lease is good only in its hands. */
 export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[] {
   const m = taskMethods;
@@ -164,9 +178,10 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
     serve(m.submit, async ({ tasks }, { caller, signal }) => ({
       receipts: await queue.as(callerName(caller)).submit(tasks, { signal }),
     })),
-    serve(m.claim, async (request, { caller, signal }) => ({
-      claims: await queue.as(callerName(caller)).claim(request, { signal }),
-    })),
+    serve(m.claim, async (request, { caller, signal }) => {
+      const mine = queue.as(callerName(caller));
+      return { claims: await fitting(mine, await mine.claim(request, { signal })) };
+    }),
     serve(m.renew, async ({ lease, leaseMs }, { caller, signal }) => ({
       leaseUntilMs: await queue.as(callerName(caller)).renew(lease, leaseMs, { signal }),
     })),

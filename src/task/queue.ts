@@ -144,7 +144,7 @@ export interface TaskQueue {
   claim(request: ClaimRequest, options?: CallOptions): Promise<readonly ClaimedTask[]>;
   /** Makes a lease hold for `leaseMs` more from now. @returns until when @throws LeaseLostError */
   renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
-  /** Adds progress and log lines to a running task. @throws LeaseLostError */
+  /** Adds progress and log lines to a running task. @throws LeaseLostError, MessageTooLargeError if its progress grows too large */
   note(lease: Lease, note: TaskNote, options?: CallOptions): Promise<void>;
   /** Ends a task with its result. Repeating it under the same lease is harmless. @throws LeaseLostError */
   complete(lease: Lease, result: JsonObject, options?: CallOptions): Promise<void>;

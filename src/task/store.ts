@@ -98,7 +98,7 @@ export interface TaskStore {
   claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]>;
   /** Also revives a lease that is overdue, if nothing has settled it yet. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
-  /** @throws LeaseLostError */
+  /** Merges progress and appends log lines. @throws LeaseLostError, MessageTooLargeError if the progress has grown too large */
   note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void>;
   /**
    * Settles a lease. Repeating a completed or failed settlement under the token that settled it does nothing.

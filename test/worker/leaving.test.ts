@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { openHost } from "../../src/nursery/index.ts";
+import { MAX_RESULT_BYTES } from "../../src/task/task.ts";
 import { settled } from "../support/clock.ts";
 import { controlled, World } from "../support/work.ts";
 
@@ -51,7 +52,7 @@ describe("a result", () => {
   });
 
   it("that the queue will never take fails the task, with the reason", async () => {
-    world.start([{ type: "t", aliases: [], run: async () => ({ big: "x".repeat(17 * 1024 * 1024) }) }]);
+    world.start([{ type: "t", aliases: [], run: async () => ({ big: "x".repeat(MAX_RESULT_BYTES) }) }]);
     const id = await world.submit();
     await settled(8);
     const { state, error } = await world.read(id);

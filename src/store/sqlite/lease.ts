@@ -5,7 +5,9 @@
  * is overdue but that nobody has settled yet, as after a pause of the queue's owner, still counts for a renewal and
  * for a result: nobody else was given the task, and doing it again would help nobody.
  */
+import type { JsonObject } from "../../content/json.ts";
 import { LeaseLostError, TaskFinishedError, TaskNotFoundError } from "../../errors.ts";
+import { mergedProgress } from "../../task/drafts.ts";
 import type { TaskNote } from "../../task/queue.ts";
 import type { HeldLease, Settlement } from "../../task/store.ts";
 import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
@@ -57,7 +59,7 @@ export function renewLease(
   if (changed === 0) throw new LeaseLostError(taskId, token);
 }
 
-/** Adds progress and log lines. @throws LeaseLostError */
+/** Adds progress and log lines. @throws LeaseLostError, MessageTooLargeError */
 export function addNote(connection: Connection, lease: HeldLease, note: TaskNote, nowMs: number): void {
   const { seq } = heldTask(connection, lease, nowMs);
   if (note.progress) mergeProgress(connection, seq, note.progress);
@@ -101,10 +103,10 @@ function checkHeld(row: LeaseRow | undefined, lease: HeldLease, nowMs: number | 
 
 const progressRow = z.object({ progress: z.string().nullable() });
 
-function mergeProgress(connection: Connection, seq: number, progress: object): void {
+function mergeProgress(connection: Connection, seq: number, progress: JsonObject): void {
   const row = connection.get(PROGRESS, { seq });
   const before = row && objectOf(parsed(progressRow, row).progress);
-  connection.run(SET_PROGRESS, { seq, progress: JSON.stringify({ ...before, ...progress }) });
+  connection.run(SET_PROGRESS, { seq, progress: mergedProgress(before, progress) });
 }
 
 const lastRow = z.object({ n: z.int().nullable() });
