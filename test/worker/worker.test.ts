@@ -205,6 +205,6 @@ describe("two workers on one queue", () => {
     world.clock.jump(60_000);
     await settled(10);
     assert.deepEqual((await world.read(id)).result, { from: "fresh" });
-    assert.deepEqual([first.stats().completed, (await world.stores.outbox.list(10)).length], [0, 0]);
+    assert.deepEqual([first.stats().completed, (await world.outboxed("local")).length], [0, 0]);
   });
 });

@@ -106,8 +106,7 @@ export class MemoryTaskStore implements TaskStore {
   async note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void> {
     this.#lifetime.check();
     const record = this.#held(lease, nowMs);
-    if (note.progress)
-      record.progress = mergedProgress(parseObject(record.progress), note.progress);
+    if (note.progress) record.progress = mergedProgress(parseObject(record.progress), note.progress);
     if (note.logs) {
       const lines = note.logs.map(({ atMs, stream, message }) => ({ atMs, stream, message }));
       record.logs = [...record.logs, ...lines].slice(-MAX_LOG_LINES);

@@ -2,10 +2,10 @@
 import * as z from "zod";
 import { jsonObject } from "../../content/json.ts";
 import type { Lease } from "../../task/queue.ts";
-import type { OutboxEntry, OutboxStore } from "../../task/outbox.ts";
+import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { jsonOf, parsed } from "./rows.ts";
 
@@ -13,19 +13,23 @@ const REPLACE = `
   INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms)
   VALUES (:queue, :taskId, :token, :outcome, :createdAtMs)`;
 
-const LIST =
-  "SELECT queue, task_id, token, outcome, created_ms FROM outbox ORDER BY created_ms, n LIMIT :limit";
+const QUEUES = "SELECT DISTINCT queue FROM outbox";
+
+// Along the index, which has `created_ms`: in the row it stands behind the outcome, so that reading it there means
+// to read megabytes; the other columns stand before it.
+const KEYS = `
+  SELECT task_id, token, created_ms FROM outbox INDEXED BY outbox_by_age
+   WHERE queue = :queue ORDER BY created_ms, n LIMIT :limit`;
+
+const GET = `
+  SELECT outcome, created_ms FROM outbox WHERE queue = :queue AND task_id = :taskId AND token = :token`;
 
 // With the token, so that the delivery of an earlier lease does not take a later one's entry away.
 const REMOVE = "DELETE FROM outbox WHERE queue = :queue AND task_id = :taskId AND token = :token";
 
-const entryRow = z.object({
-  queue: z.string(),
-  task_id: z.string(),
-  token: z.int(),
-  outcome: z.string(),
-  created_ms: z.number(),
-});
+const queueRow = z.object({ queue: z.string() });
+const keyRow = z.object({ task_id: z.string(), token: z.int(), created_ms: z.number() });
+const entryRow = z.object({ outcome: z.string(), created_ms: z.number() });
 
 const outcomeSchema: z.ZodType<OutboxEntry["outcome"]> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("completed"), result: jsonObject }),
@@ -59,19 +63,29 @@ export class SqliteOutboxStore implements OutboxStore {
     await this.#commits.write(() => this.#connection.run(REPLACE, values));
   }
 
-  async list(limit: number): Promise<readonly OutboxEntry[]> {
+  async queues(): Promise<readonly string[]> {
     this.#lifetime.check();
-    return this.#connection.all(LIST, { limit }).map(entryOf);
+    return this.#connection.all(QUEUES, {}).map((row) => parsed(queueRow, row).queue);
+  }
+
+  async keys(queue: string, limit: number): Promise<readonly OutboxKey[]> {
+    this.#lifetime.check();
+    return this.#connection.all(KEYS, { queue, limit }).map((row) => {
+      const { task_id: taskId, token, created_ms: createdAtMs } = parsed(keyRow, row);
+      return { queue, lease: { taskId, token }, createdAtMs };
+    });
+  }
+
+  async get(queue: string, { taskId, token }: Lease): Promise<OutboxEntry | undefined> {
+    this.#lifetime.check();
+    const row = this.#connection.get(GET, { queue, taskId, token });
+    if (!row) return undefined;
+    const { outcome, created_ms: createdAtMs } = parsed(entryRow, row);
+    return { queue, lease: { taskId, token }, outcome: parsed(outcomeSchema, jsonOf(outcome)), createdAtMs };
   }
 
   async remove(queue: string, { taskId, token }: Lease): Promise<void> {
     this.#lifetime.check();
     await this.#commits.write(() => this.#connection.run(REMOVE, { queue, taskId, token }));
   }
-}
-
-function entryOf(row: Row): OutboxEntry {
-  const { queue, task_id, token, outcome, created_ms } = parsed(entryRow, row);
-  const lease = { taskId: task_id, token };
-  return { queue, lease, outcome: parsed(outcomeSchema, jsonOf(outcome)), createdAtMs: created_ms };
 }
