@@ -18,6 +18,24 @@ export type FailureClass =
   | "cancelled" // somebody asked for the end
   | "internal"; // a defect, here or there
 
+const FAILURE_CLASSES: readonly string[] = [
+  "invalid",
+  "denied",
+  "not-found",
+  "conflict",
+  "lost",
+  "busy",
+  "timeout",
+  "unavailable",
+  "cancelled",
+  "internal",
+] satisfies readonly FailureClass[];
+
+/** Whether `value` is a failure class. */
+export function isFailureClass(value: unknown): value is FailureClass {
+  return typeof value === "string" && FAILURE_CLASSES.includes(value);
+}
+
 /** Failure classes that may go away by themselves. */
 const TRANSIENT: ReadonlySet<FailureClass> = new Set(["busy", "timeout", "unavailable"]);
 
@@ -324,11 +342,14 @@ export class RemoteError extends McpError {
   override readonly name = "RemoteError";
   readonly code: string;
   readonly failureClass: FailureClass;
+  /** Whether a task that fails with this is not to be tried again, whatever the failure class. Default false. */
+  readonly final: boolean;
 
-  constructor(facts: ErrorFacts, options?: ErrorOptions) {
+  constructor(facts: ErrorFacts, options?: ErrorOptions & { readonly final?: boolean | undefined }) {
     super(facts.message, { ...options, hint: facts.hint });
     this.code = facts.code;
     this.failureClass = facts.failureClass;
+    this.final = options?.final ?? false;
   }
 }
 

@@ -49,7 +49,8 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     },
     ...waysIn(parts),
     callToolForTask: (name, args, options) =>
-      server.callTool(name, args, { caller: taskCaller(parts), ...options }),
+      server.callTool(name, args, { caller: taskCaller(parts), untilAborted: true, ...options }),
+    isRepeatable: (name) => isRepeatable(server, name),
     callToolForPeer: (name, args, caller, signal) => callOwnTool(rooms(), name, args, caller, signal),
     toolNames: () => toolNames(server),
     onToolsChanged: (listener) => mounts.onChanged(listener),
@@ -138,6 +139,11 @@ function waysIn({
 
 function toolNames(server: McpServer): string[] {
   return server.listTools(OWNER).tools.map((tool) => tool.name);
+}
+
+function isRepeatable(server: McpServer, name: string): boolean {
+  const hints = server.listTools(OWNER).tools.find((tool) => tool.name === name)?.annotations;
+  return hints?.readOnlyHint === true || hints?.idempotentHint === true;
 }
 
 /** Serves the owner over `transport` until its other side ends. */

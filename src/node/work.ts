@@ -22,6 +22,7 @@ export async function openWork(
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
+    isRepeatable: (name) => serving.isRepeatable(name),
   });
   const far = await farQueues(foundation, network);
   const worker = startWorker({

@@ -16,7 +16,10 @@ import type { Tool, ToolContext } from "../tools/index.ts";
 import { failureOf, resultOf } from "./result.ts";
 import type { ProgressListener, Upstream } from "./upstream.ts";
 
-/** How long a call of a mounted tool may take: it names no limit, and without one a lost server would hold it for ever. */
+/**
+ * How long a caller's call of a mounted tool may take: it names no limit, and without one a lost server would hold it
+ * for ever. A task's call has none: its lease bounds it, and it may well take a day.
+ */
 export const UPSTREAM_DEADLINE_MS = 600_000;
 
 /** Who calls, and how they hear of it. */
@@ -25,6 +28,8 @@ export interface ToolCallOptions {
   /** Aborts the call. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ProgressListener | undefined;
+  /** Nothing but `signal` ends a call of a mounted tool. Default false: {@link UPSTREAM_DEADLINE_MS} does, too. */
+  readonly untilAborted?: boolean | undefined;
 }
 
 /** Calls a tool by its name. */
@@ -90,7 +95,8 @@ function ownRoute(tool: Tool, { authority, nursery, context }: DispatchOptions):
 function mountedRoute(name: string, upstreams: Upstream, { authority, nursery }: DispatchOptions): Route {
   return async (args, call) => {
     authority.require(call.caller, `tools:${name}`);
-    return bounded(nursery, name, UPSTREAM_DEADLINE_MS, call, ({ signal, progress }) =>
+    const timeoutMs = call.untilAborted ? Number.POSITIVE_INFINITY : UPSTREAM_DEADLINE_MS;
+    return bounded(nursery, name, timeoutMs, call, ({ signal, progress }) =>
       upstreams.call(name, args, { signal, onProgress: progress }),
     );
   };

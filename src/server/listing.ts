@@ -93,6 +93,10 @@ const FAILURE: JsonObject = {
   ok: { type: "boolean", description: "Whether the call did what it was asked to do" },
   error: { type: "string", description: "What went wrong" },
   error_code: { type: "string", description: "Stable code of what went wrong, E_…" },
+  failure_class: {
+    type: "string",
+    description: "What can be done about it: invalid, denied, not-found, conflict, lost, busy, timeout, …",
+  },
   retryable: { type: "boolean", description: "Whether the same call may succeed later" },
   hint: { type: "string", description: "What to do about it" },
 };

@@ -19,6 +19,7 @@ export function failureOf(error: unknown): CallToolResult {
     ok: false,
     error: facts.message,
     error_code: facts.code,
+    failure_class: facts.failureClass,
     retryable: new RemoteError(facts).retryable,
     ...(facts.hint !== undefined && { hint: facts.hint }),
   };
