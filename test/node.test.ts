@@ -68,29 +68,15 @@ describe("a node", () => {
     assert.equal(await read(overStream.call("p2p_taskqueue_get_task", { task_id })), text.length);
   });
 
-  it(
-    "does a tool call once that its tool refuses, and says why as the tool does",
-    { timeout: 60_000 },
-    async () => {
-      using folder = temporaryFolder();
-      const mount = [`every=${process.execPath} ${EVERYTHING}`];
-      await using node = await createNode(configIn(folder.path, { mount, http: false }));
-      const calls = [
-        { tool: "p2p_taskqueue_get_task", args: {} },
-        { tool: "every__get-sum", args: { a: "one" } },
-      ];
-      for (const payload of calls) {
-        const [receipt] = await node.queue.submit([{ type: "tool.call", payload }]);
-        const { task } = await node.queue.wait(receipt?.taskId ?? "", 30_000);
-        assert.deepEqual([task.state, task.attempt], ["failed", 1], payload.tool);
-        assert.match(task.error?.code ?? "", /E_INVALID_INPUT|E_TOOL_FAILED/);
-        assert.match(
-          task.error?.message ?? "",
-          payload.tool.startsWith("p2p") ? /^arguments of .* task_id: / : /Invalid/,
-        );
-      }
-    },
-  );
+  it("does a tool call once that its tool refuses, and says why as the tool does", async () => {
+    using folder = temporaryFolder();
+    await using node = await createNode(configIn(folder.path, { http: false, p2p: false }));
+    const payload = { tool: "p2p_taskqueue_get_task", args: {} };
+    const [receipt] = await node.queue.submit([{ type: "tool.call", payload }]);
+    const { task } = await node.queue.wait(receipt?.taskId ?? "", 30_000);
+    assert.deepEqual([task.state, task.attempt, task.error?.code], ["failed", 1, "E_INVALID_INPUT"]);
+    assert.match(task.error?.message ?? "", /^arguments of .* task_id: /);
+  });
 
   it("refuses a data folder that another node has, and says who has it", async () => {
     using folder = temporaryFolder();

@@ -125,7 +125,7 @@ describe("a worker", () => {
       },
       isRepeatable: (name) => name === "reader" || name === "wrong",
     });
-    world.start(handlers);
+    world.start(handlers, { skills: () => Object.keys(answers).map((name) => `tool:${name}`) });
     const ended = async (payload: JsonObject): Promise<unknown[]> => {
       const id = await world.submit({ type: "tool.call", payload });
       await settled(8);
