@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig } from "../src/index.ts";
-import { StoreLockedError } from "../src/errors.ts";
+import { errorFacts, StoreLockedError } from "../src/errors.ts";
 import { MAX_PAYLOAD_BYTES } from "../src/task/task.ts";
 import { temporaryFolder } from "./support/node-process.ts";
 
@@ -76,6 +76,36 @@ describe("a node", () => {
     const { task } = await node.queue.wait(receipt?.taskId ?? "", 30_000);
     assert.deepEqual([task.state, task.attempt, task.error?.code], ["failed", 1, "E_INVALID_INPUT"]);
     assert.match(task.error?.message ?? "", /^arguments of .* task_id: /);
+  });
+
+  it("ends open waits at once when it closes, and needs no longer than its drain time", async () => {
+    using folder = temporaryFolder();
+    const node = await createNode(configIn(folder.path, { drain: "500ms" }));
+    const [receipt] = await node.queue.submit([{ type: "echo", payload: { sleep_ms: 60_000 } }]);
+    const task_id = receipt?.taskId ?? "";
+    await using far = await connect(node.multiaddrs[0] ?? "");
+    const wait = { task_id, timeout_s: 60 };
+    const waits = [
+      callTool(node.url ?? "", "p2p_taskqueue_wait_task", wait),
+      far.call("p2p_taskqueue_wait_task", wait),
+      node.queue.claim({ workerId: "w", types: ["none"], waitMs: 60_000 }),
+    ];
+    const ends = waits.map((one) =>
+      one.then(
+        () => "an answer",
+        (error: unknown) => [errorFacts(error).code, performance.now()] as const,
+      ),
+    );
+    while ((await node.queue.get(task_id))?.state !== "running") await sleep(5);
+    await sleep(200);
+    const began = performance.now();
+    await node.close();
+    const tookMs = performance.now() - began;
+    for (const end of await Promise.all(ends)) {
+      assert.equal(end[0], "E_SHUTTING_DOWN");
+      assert.ok(Number(end[1]) - began < 450, `a wait ended after ${Number(end[1]) - began} ms`);
+    }
+    assert.ok(tookMs < 1500, `closing took ${tookMs} ms`);
   });
 
   it("refuses a data folder that another node has, and says who has it", async () => {
