@@ -6,7 +6,7 @@ import { childEnvironment } from "../config.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Nursery } from "../nursery/index.ts";
+import { abandonOnCancel, type Nursery } from "../nursery/index.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
 import { allTools } from "../tools/index.ts";
 import {
@@ -82,7 +82,7 @@ async function openConfiguredMounts({
     mounts: config.mounts,
     openTransport: async (mount) => {
       // What the last run left of it may hold its port or its lock.
-      await reaped;
+      await abandonOnCancel(reaped);
       return transportTo(mount.target, {
         nursery,
         clock,
