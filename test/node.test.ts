@@ -21,6 +21,11 @@ const taskAnswer = z.object({
   task: z.object({ result: z.object({ echo: z.object({ text: z.string() }) }) }),
 });
 
+/** How long the text is that an echo gave back. */
+async function read(answer: Promise<object>): Promise<number> {
+  return taskAnswer.parse(await answer).task.result.echo.text.length;
+}
+
 /** What keeps a process alive, by kind. */
 function handles(): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -58,8 +63,6 @@ describe("a node", () => {
     await using near = await connect(submitter);
     const submit = { task_type: "echo", model_name: "", payload: { text }, ...remote };
     const { task_id } = await near.call("p2p_taskqueue_submit", submit);
-    const read = async (answer: Promise<object>): Promise<unknown> =>
-      taskAnswer.parse(await answer).task.result.echo.text.length;
     const asked = { task_id, timeout_s: 30 };
     assert.equal(await read(near.call("p2p_taskqueue_wait_task", { ...asked, ...remote })), text.length);
     assert.equal(await read(near.call("p2p_taskqueue_get_task", { task_id, ...remote })), text.length);

@@ -160,11 +160,17 @@ describe("mounted servers", () => {
   });
 
   it("end with the mounts", async () => {
-    const mounts = open({ a: "--stubborn" });
+    const { logger, lines } = keepingLogger();
+    const mounts = open({ a: "--stubborn" }, logger);
     await mounts.ready();
     const pid = Number(textOf(await mounts.call("a__pid", {})));
     await mounts.close();
     assert.equal(runs(pid), false);
+    const said = lines.map(({ message }) => message);
+    assert.deepEqual(
+      [said.includes("a mounted server is down"), said.includes("a mounted server was closed")],
+      [false, true],
+    );
   });
 });
 

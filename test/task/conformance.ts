@@ -28,6 +28,7 @@ export function describeTaskQueue(name: string, open: Opener): void {
   describe(`${name}: waiting`, { timeout: 30_000 }, () => waiting(open));
   describe(`${name}: reading`, { timeout: 30_000 }, () => reading(open));
   describe(`${name}: what is refused`, { timeout: 30_000 }, () => refusals(open));
+  describe(`${name}: what fits`, { timeout: 30_000 }, () => sizes(open));
 }
 
 /** A line of a task's log. */
@@ -280,35 +281,7 @@ function reading(open: Opener): void {
     }));
 }
 
-function refusals(open: Opener): void {
-  const lease = { taskId: "0".repeat(32), token: 1 };
-  const task = { type: "echo", payload: {} };
-  const wrong: Readonly<Record<string, (queue: TaskQueue) => Promise<unknown>>> = {
-    "a priority of 11": (queue) => queue.submit([{ ...task, priority: 11 }]),
-    "a type without a name": (queue) => queue.submit([{ ...task, type: "" }]),
-    "a negative delay": (queue) => queue.submit([{ ...task, delayMs: -1 }]),
-    "no attempts": (queue) => queue.submit([{ ...task, maxAttempts: 0 }]),
-    "more than a batch": (queue) => queue.submit(Array.from({ length: 1001 }, () => task)),
-    "half a character": (queue) => queue.submit([{ ...task, payload: { text: "\ud800" } }]),
-    "a claim of nothing": (queue) => queue.claim({ workerId: "w", limit: 0 }),
-    "a claim by nobody": (queue) => queue.claim({ workerId: "" }),
-    "a claim that waits too long": (queue) => queue.claim({ workerId: "w", waitMs: 60_001 }),
-    "a lease of a moment": (queue) => queue.claim({ workerId: "w", leaseMs: 999 }),
-    "a renewal for ever": (queue) => queue.renew(lease, Number.POSITIVE_INFINITY),
-    "a token of 0": (queue) => queue.complete({ ...lease, token: 0 }, {}),
-    "a retry in a year": (queue) => queue.fail(lease, { error: ERROR, retry: true, retryAfterMs: 4e10 }),
-    "a page of 1001": (queue) => queue.list({ limit: 1001 }),
-    "a wait of an hour": (queue) => queue.wait(lease.taskId, 3_600_000),
-    "a wait of no known length": (queue) => queue.wait(lease.taskId, Number.NaN),
-  };
-  for (const [what, call] of Object.entries(wrong)) {
-    it(`refuses ${what}`, () =>
-      open(async ({ queue }) => {
-        await assert.rejects(call(queue), code("E_INVALID_INPUT"));
-        assert.equal((await queue.stats()).byState.queued, 0);
-      }));
-  }
-
+function sizes(open: Opener): void {
   it("keeps every task small enough for one message, whatever its parts grow to", () =>
     open(async ({ queue }) => {
       const around = jsonBytes({ text: "" });
@@ -339,6 +312,36 @@ function refusals(open: Opener): void {
       assert.deepEqual([task?.progress, task?.logs], [{ a: half }, []]);
       await queue.note(lease, { progress: { a: "", b: half } });
     }));
+}
+
+function refusals(open: Opener): void {
+  const lease = { taskId: "0".repeat(32), token: 1 };
+  const task = { type: "echo", payload: {} };
+  const wrong: Readonly<Record<string, (queue: TaskQueue) => Promise<unknown>>> = {
+    "a priority of 11": (queue) => queue.submit([{ ...task, priority: 11 }]),
+    "a type without a name": (queue) => queue.submit([{ ...task, type: "" }]),
+    "a negative delay": (queue) => queue.submit([{ ...task, delayMs: -1 }]),
+    "no attempts": (queue) => queue.submit([{ ...task, maxAttempts: 0 }]),
+    "more than a batch": (queue) => queue.submit(Array.from({ length: 1001 }, () => task)),
+    "half a character": (queue) => queue.submit([{ ...task, payload: { text: "\ud800" } }]),
+    "a claim of nothing": (queue) => queue.claim({ workerId: "w", limit: 0 }),
+    "a claim by nobody": (queue) => queue.claim({ workerId: "" }),
+    "a claim that waits too long": (queue) => queue.claim({ workerId: "w", waitMs: 60_001 }),
+    "a lease of a moment": (queue) => queue.claim({ workerId: "w", leaseMs: 999 }),
+    "a renewal for ever": (queue) => queue.renew(lease, Number.POSITIVE_INFINITY),
+    "a token of 0": (queue) => queue.complete({ ...lease, token: 0 }, {}),
+    "a retry in a year": (queue) => queue.fail(lease, { error: ERROR, retry: true, retryAfterMs: 4e10 }),
+    "a page of 1001": (queue) => queue.list({ limit: 1001 }),
+    "a wait of an hour": (queue) => queue.wait(lease.taskId, 3_600_000),
+    "a wait of no known length": (queue) => queue.wait(lease.taskId, Number.NaN),
+  };
+  for (const [what, call] of Object.entries(wrong)) {
+    it(`refuses ${what}`, () =>
+      open(async ({ queue }) => {
+        await assert.rejects(call(queue), code("E_INVALID_INPUT"));
+        assert.equal((await queue.stats()).byState.queued, 0);
+      }));
+  }
 
   it("refuses bodies that do not fit into a frame", () =>
     open(async ({ queue }) => {

@@ -10,6 +10,11 @@ function entry(taskId: string, parts: Partial<OutboxEntry> = {}): OutboxEntry {
   return { queue: "peer", lease: { taskId, token: 1 }, outcome, createdAtMs: 0, ...parts };
 }
 
+/** What is told of an entry without reading it. */
+function keyOf({ queue, lease, createdAtMs }: OutboxEntry): object {
+  return { queue, lease, createdAtMs };
+}
+
 /** Everything that waits for a queue, whole, oldest first. */
 async function entries({ outbox }: Stores, queue: string): Promise<readonly unknown[]> {
   const keys = await outbox.keys(queue, 99);
@@ -26,7 +31,6 @@ export function outboxStoreConformance(open: OpenStores): void {
       const early = entry("early", { createdAtMs: 1, outcome: { kind: "failed", failure } });
       for (const one of [late, early, entry("same", { createdAtMs: 9 })]) await stores.outbox.put(one);
       assert.deepEqual(await entries(stores, "peer"), [early, late, entry("same", { createdAtMs: 9 })]);
-      const keyOf = ({ queue, lease, createdAtMs }: OutboxEntry): object => ({ queue, lease, createdAtMs });
       assert.deepEqual(await stores.outbox.keys("peer", 2), [keyOf(early), keyOf(late)]);
       assert.deepEqual(await stores.outbox.get("peer", { taskId: "late", token: 2 }), undefined);
     });
