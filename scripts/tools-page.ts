@@ -17,7 +17,7 @@ export function toolsPage(): string {
   return [
     "# Tools",
     "<!-- Made by scripts/docs.ts from the tools' schemas; a test compares it. -->",
-    "Every tool answers with an object that has `ok`. A failure has `ok: false`, `error` (text), `error_code` (stable), `retryable` and sometimes `hint`, and is marked as a tool error. Times in arguments and rows are seconds, as in the system these names come from.",
+    "Every tool answers with an object that has `ok`. A failure has `ok: false`, `error` (text), `error_code` (stable), `failure_class`, `retryable` and sometimes `hint`, and is marked as a tool error. Times in arguments and rows are seconds, as in the system these names come from.",
     ...allTools.map(section),
   ]
     .join("\n\n")

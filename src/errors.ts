@@ -18,6 +18,24 @@ export type FailureClass =
   | "cancelled" // somebody asked for the end
   | "internal"; // a defect, here or there
 
+const FAILURE_CLASSES: readonly string[] = [
+  "invalid",
+  "denied",
+  "not-found",
+  "conflict",
+  "lost",
+  "busy",
+  "timeout",
+  "unavailable",
+  "cancelled",
+  "internal",
+] satisfies readonly FailureClass[];
+
+/** Whether `value` is a failure class. */
+export function isFailureClass(value: unknown): value is FailureClass {
+  return typeof value === "string" && FAILURE_CLASSES.includes(value);
+}
+
 /** Failure classes that may go away by themselves. */
 const TRANSIENT: ReadonlySet<FailureClass> = new Set(["busy", "timeout", "unavailable"]);
 
@@ -352,12 +370,21 @@ export class RemoteError extends McpError {
   readonly failureClass: FailureClass;
   /** The number of a JSON-RPC error that came without a code of ours, as no node of ours sends it. */
   readonly foreignCode: number | undefined;
+  /** Whether a task that fails with this is not to be tried again, whatever the failure class. Default false. */
+  readonly final: boolean;
 
-  constructor(facts: ErrorFacts, options?: ErrorOptions & { readonly foreignCode?: number | undefined }) {
+  constructor(
+    facts: ErrorFacts,
+    options?: ErrorOptions & {
+      readonly foreignCode?: number | undefined;
+      readonly final?: boolean | undefined;
+    },
+  ) {
     super(facts.message, { cause: options?.cause, hint: facts.hint });
     this.code = facts.code;
     this.failureClass = facts.failureClass;
     this.foreignCode = options?.foreignCode;
+    this.final = options?.final ?? false;
   }
 }
 

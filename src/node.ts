@@ -98,6 +98,8 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
   serving.introduce({ network, work });
   const url = await serving.listen();
   await network.announce(url);
+  // Closed first: whoever waits learns it now, so that no connection holds up what is closed next. Workers still settle.
+  closers.add("waits and claims", () => foundation.queue.stop());
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeNode(host, closers));
   return {

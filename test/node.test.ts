@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
 import { callTool, connect, createNode, loadConfig, type Node, type NodeConfig } from "../src/index.ts";
-import { hasCode, StoreLockedError } from "../src/errors.ts";
+import { errorFacts, hasCode, StoreLockedError } from "../src/errors.ts";
+import { MAX_PAYLOAD_BYTES } from "../src/task/task.ts";
 import { temporaryFolder } from "./support/node-process.ts";
 
 const EVERYTHING = join(
@@ -13,6 +15,15 @@ const EVERYTHING = join(
 
 function configIn(dataDir: string, flags: Readonly<Record<string, unknown>> = {}): NodeConfig {
   return loadConfig({ env: {}, flags: { dataDir, port: "0", logLevel: "silent", ...flags } }).config;
+}
+
+const taskAnswer = z.object({
+  task: z.object({ result: z.object({ echo: z.object({ text: z.string() }) }) }),
+});
+
+/** How long the text is that an echo gave back. */
+async function read(answer: Promise<object>): Promise<number> {
+  return taskAnswer.parse(await answer).task.result.echo.text.length;
 }
 
 /** What keeps a process alive, by kind. */
@@ -43,6 +54,65 @@ describe("a node", () => {
     // libp2p debounces its address book by a second, also when it was stopped meanwhile.
     for (let round = 0; round < 100 && handles()["Timeout"] !== undefined; round++) await sleep(50);
     assert.deepEqual(handles(), before);
+  });
+
+  it("gives the largest results to a peer and to MCP clients", { timeout: 60_000 }, async () => {
+    using folder = temporaryFolder();
+    using other = temporaryFolder();
+    await using owner = await createNode(configIn(folder.path));
+    await using submitter = await createNode(configIn(other.path, { workers: "0", http: false }));
+    // Quotes double when the result is repeated as text.
+    const text = '"'.repeat(MAX_PAYLOAD_BYTES / 2 - 16);
+    const remote = { remote_multiaddr: owner.multiaddrs[0] ?? "" };
+    await using near = await connect(submitter);
+    const submit = { task_type: "echo", model_name: "", payload: { text }, ...remote };
+    const { task_id } = await near.call("p2p_taskqueue_submit", submit);
+    const asked = { task_id, timeout_s: 30 };
+    assert.equal(await read(near.call("p2p_taskqueue_wait_task", { ...asked, ...remote })), text.length);
+    assert.equal(await read(near.call("p2p_taskqueue_get_task", { task_id, ...remote })), text.length);
+    assert.equal(await read(callTool(owner.url ?? "", "p2p_taskqueue_get_task", { task_id })), text.length);
+    await using overStream = await connect(owner.multiaddrs[0] ?? "");
+    assert.equal(await read(overStream.call("p2p_taskqueue_get_task", { task_id })), text.length);
+  });
+
+  it("does a tool call once that its tool refuses, and says why as the tool does", async () => {
+    using folder = temporaryFolder();
+    await using node = await createNode(configIn(folder.path, { http: false, p2p: false }));
+    const payload = { tool: "p2p_taskqueue_get_task", args: {} };
+    const [receipt] = await node.queue.submit([{ type: "tool.call", payload }]);
+    const { task } = await node.queue.wait(receipt?.taskId ?? "", 30_000);
+    assert.deepEqual([task.state, task.attempt, task.error?.code], ["failed", 1, "E_INVALID_INPUT"]);
+    assert.match(task.error?.message ?? "", /^arguments of .* task_id: /);
+  });
+
+  it("ends open waits at once when it closes, and needs no longer than its drain time", async () => {
+    using folder = temporaryFolder();
+    const node = await createNode(configIn(folder.path, { drain: "500ms" }));
+    const [receipt] = await node.queue.submit([{ type: "echo", payload: { sleep_ms: 60_000 } }]);
+    const task_id = receipt?.taskId ?? "";
+    await using far = await connect(node.multiaddrs[0] ?? "");
+    const wait = { task_id, timeout_s: 60 };
+    const waits = [
+      callTool(node.url ?? "", "p2p_taskqueue_wait_task", wait),
+      far.call("p2p_taskqueue_wait_task", wait),
+      node.queue.claim({ workerId: "w", types: ["none"], waitMs: 60_000 }),
+    ];
+    const ends = waits.map((one) =>
+      one.then(
+        () => "an answer",
+        (error: unknown) => [errorFacts(error).code, performance.now()] as const,
+      ),
+    );
+    while ((await node.queue.get(task_id))?.state !== "running") await sleep(5);
+    await sleep(200);
+    const began = performance.now();
+    await node.close();
+    const tookMs = performance.now() - began;
+    for (const end of await Promise.all(ends)) {
+      assert.equal(end[0], "E_SHUTTING_DOWN");
+      assert.ok(Number(end[1]) - began < 450, `a wait ended after ${Number(end[1]) - began} ms`);
+    }
+    assert.ok(tookMs < 1500, `closing took ${tookMs} ms`);
   });
 
   it("refuses a data folder that another node has, and says who has it", async () => {

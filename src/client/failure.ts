@@ -12,6 +12,7 @@ import {
   DeadlineError,
   type FailureClass,
   InvalidInputError,
+  isFailureClass,
   McpError,
   MethodNotFoundError,
   ProtocolError,
@@ -26,7 +27,7 @@ import { textOf, type ToolResult } from "./tool.ts";
 const METHOD_NOT_FOUND = -32_601;
 const INVALID_PARAMS = -32_602;
 
-/** What a caller can do about the codes that servers of ours send; others count as internal. */
+/** What a caller can do about the codes of servers of ours that tell no failure class; others count as internal. */
 const CLASS_OF_CODE: Readonly<Record<string, FailureClass>> = {
   E_INVALID_INPUT: "invalid",
   E_CONFIG: "invalid",
@@ -145,11 +146,9 @@ function remoteError(
   message: string,
   options?: ErrorOptions,
 ): RemoteError {
-  const { error_code: code, error, hint } = facts;
-  return new RemoteError(
-    { code, failureClass: CLASS_OF_CODE[code] ?? "internal", message: error ?? message, hint },
-    options,
-  );
+  const { error_code: code, error, hint, failure_class: told } = facts;
+  const failureClass = isFailureClass(told) ? told : (CLASS_OF_CODE[code] ?? "internal");
+  return new RemoteError({ code, failureClass, message: error ?? message, hint }, options);
 }
 
 /**

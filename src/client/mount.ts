@@ -31,6 +31,9 @@ const STABLE_MS = 30_000;
 /** How long a server may take to end. */
 const CLOSE_LIMIT_MS = 25_000;
 
+/** Why a server is down that we ended ourselves. */
+const CLOSED = "it was closed";
+
 /** An MCP server to be mounted. */
 export interface Mount {
   /** The first part of its tools' names. */
@@ -167,7 +170,7 @@ export class MountedServer {
     } finally {
       const connection = this.#connection;
       this.#connection = undefined;
-      if (scope.cancelled) this.#become("down", "it was closed");
+      if (scope.cancelled) this.#become("down", CLOSED);
       if (connection) await shield(CLOSE_LIMIT_MS, () => this.#close(connection));
     }
     logger.debug({ mount: this.mount.name }, "a mounted server is cleaned up");
@@ -216,6 +219,7 @@ export class MountedServer {
     if (!news) return;
     const facts = { mount: this.mount.name, target: this.#target, tools: this.tools.length };
     if (state === "up") logger.info(facts, "a mounted server is up");
+    else if (error === CLOSED) logger.info(facts, "a mounted server was closed");
     else logger.warn({ ...facts, reason: error }, "a mounted server is down");
     changed();
   }

@@ -10,7 +10,6 @@ import type { Logger } from "../logger.ts";
 import { cancelScope, type CancelScope, isCancelled, type Nursery } from "../nursery/index.ts";
 import { mountedName } from "./mounted-names.ts";
 import { type Mount, MountedServer, type MountStatus } from "./mount.ts";
-import { DEFAULT_CALL_TIMEOUT_MS } from "./client.ts";
 import type { ToolCallOptions, ToolInfo, ToolResult } from "./tool.ts";
 
 export type { Mount, MountStatus } from "./mount.ts";
@@ -43,7 +42,7 @@ export interface Mounts extends AsyncDisposable {
   /** The same as their servers describe them, but for the names: what is shown to hosts. */
   listTools(): readonly ToolInfo[];
   /**
-   * Calls a tool by the name it has here.
+   * Calls a tool by the name it has here. Without `timeoutMs` the call takes as long as it takes, or until its signal.
    *
    * @throws ToolNotFoundError if no mount has it, UnreachableError while its mount is not up, ConnectionLostError if the
    *   server ended meanwhile, DeadlineError, CancelledError
@@ -96,7 +95,7 @@ class SupervisedMounts implements Mounts {
   }
 
   async call(name: string, args: JsonObject, options: ToolCallOptions = {}): Promise<ToolResult> {
-    const { timeoutMs = DEFAULT_CALL_TIMEOUT_MS, signal, onProgress } = options;
+    const { timeoutMs, signal, onProgress } = options;
     const known = this.#known.get(name);
     if (!known) throw this.#unknown(name);
     const { server, tool } = known;

@@ -23,8 +23,10 @@ export interface Serving {
   serveStdio(): Promise<void>;
   /** Serves one stream of a peer. */
   serveStream(transport: Transport, caller: Caller): void;
-  /** Calls a tool for a task: with the rights of a trusted peer, never the owner's. */
+  /** Calls a tool for a task: with the rights of a trusted peer, never the owner's, and until `options.signal`. */
   callToolForTask(name: string, args: JsonObject, options: TaskToolOptions): Promise<CallToolResult>;
+  /** Whether a tool says that calling it twice does what calling it once does; false if there is no such tool. */
+  isRepeatable(name: string): boolean;
   /** Calls a tool for a peer, in the shape of the old wire. */
   callToolForPeer(name: string, args: JsonObject, caller: Caller, signal: AbortSignal): Promise<JsonObject>;
   /** The names of all tools that can be called here now. */

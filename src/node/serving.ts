@@ -5,6 +5,8 @@ import { type Mounts, openMounts } from "../client/index.ts";
 import { childEnvironment } from "../config.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { abandonOnCancel, type Nursery } from "../nursery/index.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
 import { offeredTools } from "../tools/index.ts";
 import {
@@ -21,7 +23,7 @@ import type { Introduction, Serving } from "./rooms.ts";
 import { briefStatus, detailedStatus } from "./status.ts";
 import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
 
-/** Reaps what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
+/** Reaps in the background what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
 export async function openServing(foundation: Foundation): Promise<Serving> {
   const mounts = await openConfiguredMounts(foundation);
   const { nursery, logger, authority, config, closers } = foundation;
@@ -49,7 +51,8 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     },
     ...waysIn(parts),
     callToolForTask: (name, args, options) =>
-      server.callTool(name, args, { caller: taskCaller(parts), ...options }),
+      server.callTool(name, args, { caller: taskCaller(parts), untilAborted: true, ...options }),
+    isRepeatable: (name) => isRepeatable(server, name),
     callToolForPeer: (name, args, caller, signal) => callOwnTool(rooms(), name, args, caller, signal),
     toolNames: () => toolNames(server),
     onToolsChanged: (listener) => mounts.onChanged(listener),
@@ -73,23 +76,21 @@ async function openConfiguredMounts({
   closers,
   folder,
 }: Foundation): Promise<Mounts> {
-  for (const orphan of await reapOrphans(folder.mounts))
-    logger.warn({ orphan }, "ended what an earlier run left behind");
   const registry = await openChildRegistry(folder.mounts);
+  const reaped = reapInBackground(nursery, folder.mounts, logger);
   const mounts = openMounts({
     mounts: config.mounts,
-    openTransport: (mount) => {
-      const room = logger.child({ mount: mount.name });
-      return Promise.resolve(
-        transportTo(mount.target, {
-          nursery,
-          clock,
-          logger: room,
-          registry,
-          owner: mount.name,
-          env: childEnvironment(),
-        }),
-      );
+    openTransport: async (mount) => {
+      // What the last run left of it may hold its port or its lock.
+      await abandonOnCancel(reaped);
+      return transportTo(mount.target, {
+        nursery,
+        clock,
+        logger: logger.child({ mount: mount.name }),
+        registry,
+        owner: mount.name,
+        env: childEnvironment(),
+      });
     },
     nursery,
     clock,
@@ -97,6 +98,20 @@ async function openConfiguredMounts({
   });
   closers.add("the mounted servers", () => mounts.close());
   return mounts;
+}
+
+/** Ends what an earlier run left behind. @returns settles, never rejects, when that is done or given up */
+function reapInBackground(nursery: Nursery, folder: string, logger: Logger): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  nursery.startSoon(async () => {
+    try {
+      for (const orphan of await reapOrphans(folder))
+        logger.warn({ orphan }, "ended what an earlier run left behind");
+    } finally {
+      resolve();
+    }
+  }, "reap orphans");
+  return promise;
 }
 
 function waysIn({
@@ -140,6 +155,11 @@ function waysIn({
 
 function toolNames(server: McpServer): string[] {
   return server.listTools(OWNER).tools.map((tool) => tool.name);
+}
+
+function isRepeatable(server: McpServer, name: string): boolean {
+  const hints = server.listTools(OWNER).tools.find((tool) => tool.name === name)?.annotations;
+  return hints?.readOnlyHint === true || hints?.idempotentHint === true;
 }
 
 /** Serves the owner over `transport` until its other side ends. */

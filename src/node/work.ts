@@ -28,6 +28,7 @@ export async function openWork(
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
+    isRepeatable: (name) => serving.isRepeatable(name),
   });
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);

@@ -274,8 +274,9 @@ export class Served implements WireUser {
       this.#takeBack(undo);
       if (error instanceof ConnectionLostError) return;
       // It did not fit into a frame, or is no JSON: the caller learns that instead.
-      this.#options.logger.warn({ err: error }, "an answer could not be sent");
-      this.wire.send(errorAnswer(id, errorFacts(error)));
+      const facts = errorFacts(error);
+      this.#options.logger.warn({ peer: this.#session.peerId, ...facts }, "an answer could not be sent");
+      this.wire.send(errorAnswer(id, facts));
     }
   }
 
@@ -294,10 +295,10 @@ export class Served implements WireUser {
       const result = name === "auth.challenge" ? session.challenge(params) : session.prove(params);
       this.#answer(id, { jsonrpc: "2.0", id, result });
     } catch (error) {
-      this.#options.logger.warn(
-        { peer: session.peerId, err: error },
-        "a peer could not prove the shared token",
-      );
+      const { code, message } = errorFacts(error);
+      const facts = { peer: session.peerId, code, reason: message };
+      // Anybody can cause this: one line, and no stack.
+      this.#options.logger.warn(facts, "a peer could not prove the shared token");
       this.#answer(id, errorAnswer(id, errorFacts(error)));
       if (session.isExhausted)
         session.connection.abort(new BusyError("too many wrong proofs of the shared token"));

@@ -24,7 +24,10 @@ import type { Tool, ToolContext } from "../tools/index.ts";
 import { answerOf, asResult, failureOf, type ToolAnswer } from "./result.ts";
 import type { ProgressListener, Upstream } from "./upstream.ts";
 
-/** How long a call of a mounted tool may take: it names no limit, and without one a lost server would hold it for ever. */
+/**
+ * How long a caller's call of a mounted tool may take: it names no limit, and without one a lost server would hold it
+ * for ever. A task's call has none: its lease bounds it, and it may well take a day.
+ */
 export const UPSTREAM_DEADLINE_MS = 600_000;
 
 /** Who calls, and how they hear of it. */
@@ -35,6 +38,8 @@ export interface ToolCallOptions {
   /** The scope that the caller runs in and may cancel: the call runs inside it. Default: in the nursery, by itself. */
   readonly scope?: CancelScope | undefined;
   readonly onProgress?: ProgressListener | undefined;
+  /** Nothing but `signal` ends a call of a mounted tool. Default false: {@link UPSTREAM_DEADLINE_MS} does, too. */
+  readonly untilAborted?: boolean | undefined;
 }
 
 /** Calls tools by their names. */
@@ -112,7 +117,8 @@ async function callMounted(
   const { authority, nursery } = options;
   try {
     authority.require(call.caller, `tools:${name}`);
-    return await bounded(nursery, name, UPSTREAM_DEADLINE_MS, call, ({ signal, progress }) =>
+    const timeoutMs = call.untilAborted ? Number.POSITIVE_INFINITY : UPSTREAM_DEADLINE_MS;
+    return await bounded(nursery, name, timeoutMs, call, ({ signal, progress }) =>
       upstreams.call(name, args, { signal, onProgress: progress }),
     );
   } catch (error) {

@@ -95,6 +95,7 @@ const FAILURE: JsonObject = {
   ok: { type: "boolean" },
   error: { type: "string" },
   error_code: { type: "string", description: "Stable, E_…" },
+  failure_class: { type: "string" },
   retryable: { type: "boolean" },
   hint: { type: "string", description: "What to do about it" },
 };

@@ -27,20 +27,36 @@ export function failureOf(error: unknown): ToolAnswer {
     ok: false,
     error: facts.message,
     error_code: facts.code,
+    failure_class: facts.failureClass,
     retryable: new RemoteError(facts).retryable,
     ...(facts.hint !== undefined && { hint: facts.hint }),
   };
   return answer(failure, true);
 }
 
+/**
+ * Up to this size, in bytes of JSON, a result is repeated as text for hosts that read only that. As text in a
+ * message its quotes double, so three times this must fit into a message of 16 MiB. No model reads a text of this size.
+ */
+const MAX_TEXT_BYTES: number = 4 * 1024 * 1024;
+
 function answer(structured: JsonObject, isError: boolean): ToolAnswer {
   return { structured, text: JSON.stringify(structured), isError };
+}
+
+/** The text block of a result; of a large one only where to find it. */
+function blockOf(text: string): string {
+  // Counting bytes reads all of the text, and most results are far from the limit whatever they are made of.
+  if (text.length * 3 <= MAX_TEXT_BYTES) return text;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_TEXT_BYTES) return text;
+  return `The result has ${bytes} bytes of JSON, too many to repeat here: read structuredContent.`;
 }
 
 /** The answer as a result of MCP. */
 export function asResult({ structured, text, isError }: ToolAnswer): CallToolResult {
   return {
-    content: [{ type: "text", text }],
+    content: [{ type: "text", text: blockOf(text) }],
     structuredContent: { ...structured },
     ...(isError && { isError }),
   };
@@ -53,5 +69,5 @@ export function asResult({ structured, text, isError }: ToolAnswer): CallToolRes
  */
 export function asResultText({ text, isError }: ToolAnswer, metaText: string): string {
   const error = isError ? `"isError":true,` : "";
-  return `{"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text},${error}"resultType":"complete","_meta":${metaText}}`;
+  return `{"content":[{"type":"text","text":${JSON.stringify(blockOf(text))}}],"structuredContent":${text},${error}"resultType":"complete","_meta":${metaText}}`;
 }

@@ -1,7 +1,7 @@
 /** Makes what callers hand in fit to be stored: drafts from tasks, and bodies and texts within their limits. */
 import { createHash, randomUUID } from "node:crypto";
 import { canonicalJson } from "../content/canonical-json.ts";
-import type { JsonObject } from "../content/json.ts";
+import { type JsonObject, jsonBytes } from "../content/json.ts";
 import { MessageTooLargeError } from "../errors.ts";
 import type { Failure, TaskNote } from "./queue.ts";
 import { canonicalType, laneOf } from "./routing.ts";
@@ -10,9 +10,13 @@ import {
   DEFAULT_MAX_ATTEMPTS,
   DEFAULT_PRIORITY,
   type LogLine,
-  MAX_BODY_BYTES,
+  MAX_LABEL_CHARS,
+  MAX_LOG_LINE_BYTES,
   MAX_LOG_LINE_CHARS,
   MAX_LOG_LINES,
+  MAX_PAYLOAD_BYTES,
+  MAX_PROGRESS_BYTES,
+  MAX_RESULT_BYTES,
   type NewTask,
   type TaskError,
 } from "./task.ts";
@@ -52,29 +56,61 @@ function workDigest(type: string, modelName: string, canonicalPayload: string): 
   return createHash("sha256").update(head).update("\n").update(canonicalPayload).digest("hex");
 }
 
+/** The parts of a task that can be large. */
+type Part = "payload" | "result" | "progress";
+
+const MAX_BYTES: Readonly<Record<Part, number>> = {
+  payload: MAX_PAYLOAD_BYTES,
+  result: MAX_RESULT_BYTES,
+  progress: MAX_PROGRESS_BYTES,
+};
+
 /**
- * Checks that a body is JSON and fits into a frame.
+ * Checks that a body is JSON and leaves room for the others in a frame.
  *
  * @returns its canonical text
  * @throws InvalidInputError, MessageTooLargeError
  */
-export function checkBody(what: string, body: JsonObject): string {
+export function checkBody(what: Part, body: JsonObject): string {
   const text = canonicalJson(body);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_BODY_BYTES) {
-    throw new MessageTooLargeError(`the ${what} has ${bytes} bytes of JSON, more than ${MAX_BODY_BYTES}`, {
-      hint: "store it elsewhere and pass a reference",
-    });
-  }
+  checkSize(what, Buffer.byteLength(text));
   return text;
 }
 
-/** `text`, or its beginning and {@link CUT_MARK} if it is longer than {@link MAX_LOG_LINE_CHARS}. */
+/**
+ * A task's progress after a note: the members that the note names are replaced. For the engines, which alone know
+ * what it was before.
+ *
+ * @returns its JSON text
+ * @throws MessageTooLargeError if it grew too large; the note is to be refused as a whole then
+ */
+export function mergedProgress(before: JsonObject | undefined, patch: JsonObject): string {
+  const text = JSON.stringify({ ...before, ...patch });
+  checkSize("progress", Buffer.byteLength(text));
+  return text;
+}
+
+function checkSize(what: Part, bytes: number): void {
+  if (bytes <= MAX_BYTES[what]) return;
+  throw new MessageTooLargeError(`the ${what} has ${bytes} bytes of JSON, more than ${MAX_BYTES[what]}`, {
+    hint: "store it elsewhere and pass a reference",
+  });
+}
+
+/** `text`, or its beginning and {@link CUT_MARK} if it has more characters or bytes than a log line may have. */
 export function cutText(text: string): string {
-  if (text.length <= MAX_LOG_LINE_CHARS) return text;
-  const kept = text.slice(0, MAX_LOG_LINE_CHARS - CUT_MARK.length);
-  // The cut may fall between the two halves of a character; half of one cannot be stored.
-  return (/[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept) + CUT_MARK;
+  if (text.length <= MAX_LOG_LINE_CHARS && jsonBytes(text) <= MAX_LOG_LINE_BYTES) return text;
+  const kept = beginning(text, MAX_LOG_LINE_CHARS - CUT_MARK.length);
+  const bytes = jsonBytes(kept + CUT_MARK);
+  if (bytes <= MAX_LOG_LINE_BYTES) return kept + CUT_MARK;
+  // A character has at most six bytes (an escape), so this many fit in any case.
+  return beginning(text, Math.floor(MAX_LOG_LINE_BYTES / 6) - CUT_MARK.length) + CUT_MARK;
+}
+
+/** The first characters; one less where the cut would fall between the halves of one, which cannot be stored. */
+function beginning(text: string, chars: number): string {
+  const kept = text.slice(0, chars);
+  return /[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept;
 }
 
 /** A note within its limits: the last {@link MAX_LOG_LINES} lines, each cut. @throws InvalidInputError, MessageTooLargeError */
@@ -84,12 +120,20 @@ export function boundedNote(note: TaskNote): TaskNote {
 }
 
 function boundedLine(line: LogLine): LogLine {
-  return { atMs: line.atMs, stream: cutText(line.stream), message: cutText(line.message) };
+  return {
+    atMs: line.atMs,
+    stream: beginning(line.stream, MAX_LABEL_CHARS),
+    message: cutText(line.message),
+  };
 }
 
 /** The error of a failure within its limits. @throws InvalidInputError, MessageTooLargeError */
 export function boundedError(failure: Failure): TaskError {
   if (failure.result) checkBody("result", failure.result);
   const { code, message, failureClass } = failure.error;
-  return { code: cutText(code), message: cutText(message), failureClass: cutText(failureClass) };
+  return {
+    code: beginning(code, MAX_LABEL_CHARS),
+    message: cutText(message),
+    failureClass: beginning(failureClass, MAX_LABEL_CHARS),
+  };
 }

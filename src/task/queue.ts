@@ -161,7 +161,7 @@ export interface TaskQueue {
   ready(request: ReadyRequest, options?: CallOptions): Promise<boolean>;
   /** Makes a lease hold for `leaseMs` more from now. @returns until when @throws LeaseLostError */
   renew(lease: Lease, leaseMs: number, options?: CallOptions): Promise<number>;
-  /** Adds progress and log lines to a running task. @throws LeaseLostError */
+  /** Adds progress and log lines to a running task. @throws LeaseLostError, MessageTooLargeError if its progress grows too large */
   note(lease: Lease, note: TaskNote, options?: CallOptions): Promise<void>;
   /**
    * Ends a task with its result. Repeating it under the same lease is harmless.

@@ -121,7 +121,7 @@ export interface TaskStore {
   anyReady(choice: LaneChoice): Promise<boolean>;
   /** Also revives a lease that has run out, if nobody was given the task since. @throws LeaseLostError */
   renew(lease: HeldLease, leaseUntilMs: number, nowMs: number): Promise<void>;
-  /** @throws LeaseLostError */
+  /** Merges progress and appends log lines. @throws LeaseLostError, MessageTooLargeError if the progress has grown too large */
   note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void>;
   /**
    * Settles a lease. Repeating what ended the task under the token that ended it does nothing. A lease that has run

@@ -25,12 +25,25 @@ export const DEFAULT_MAX_ATTEMPTS = 3;
 /** More attempts than this hide a broken task. */
 export const MAX_ATTEMPTS = 100;
 
-/** A payload or result must fit into one frame of any wire with room for its envelope (1 MiB on the old one). */
-export const MAX_BODY_BYTES: number = 16 * 1024 * 1024 - 64 * 1024;
+/*
+ * A task travels whole: payload, result, progress, logs, history and error in one message. Every wire here carries
+ * 16 MiB in one message, so the limits of the parts, in bytes of JSON text in UTF-8, add up to 15 MiB, and one is left
+ * for the rest of the task (its history and error have at most 0.6) and the envelope.
+ */
+/** Largest payload, in bytes of JSON. */
+export const MAX_PAYLOAD_BYTES: number = 6.5 * 1024 * 1024;
+/** Largest result, in bytes of JSON; more than a payload, so that whatever can be sent in can come back wrapped. */
+export const MAX_RESULT_BYTES: number = 7 * 1024 * 1024;
+/** Largest progress of a task, in bytes of JSON, with everything that was merged into it. */
+export const MAX_PROGRESS_BYTES: number = 512 * 1024;
 /** How many of its last log lines a task keeps; the old system keeps as many. */
 export const MAX_LOG_LINES = 200;
-/** A longer log message is cut and marked. */
+/** A longer log message, error message or reason is cut and marked. */
 export const MAX_LOG_LINE_CHARS = 4096;
+/** Also cut if it has more bytes as JSON: {@link MAX_LOG_LINES} such lines with their names and times have 1 MiB. */
+export const MAX_LOG_LINE_BYTES = 4608;
+/** A longer name of a log's stream, or of an error's code or class, is cut. */
+export const MAX_LABEL_CHARS = 64;
 /** How many events a task's history keeps, its first one always: enough for MAX_ATTEMPTS would be noise. */
 export const MAX_HISTORY = 50;
 /** Length limits of free text that ends up in indexes. */

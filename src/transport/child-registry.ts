@@ -96,16 +96,19 @@ export async function reapOrphans(
   folder: string,
   graceMs: number = ORPHAN_GRACE_MS,
 ): Promise<readonly ReapedOrphan[]> {
-  const reaped: ReapedOrphan[] = [];
-  for (const name of await recordsIn(folder)) {
-    const path = join(folder, name);
-    const record = await readRecord(path);
-    if (record && isSameProcess(record.parentPid, record.parentStartTime)) continue;
-    const outcome = record && (await reap(record, graceMs));
-    if (outcome) reaped.push(outcome);
-    if (outcome?.gone !== false) await rm(path, { force: true });
-  }
-  return reaped;
+  const names = (await recordsIn(folder)).toSorted();
+  // At once, because each may use up its grace.
+  const reaped = await Promise.all(names.map((name) => reapRecord(join(folder, name), graceMs)));
+  return reaped.filter((outcome) => outcome !== undefined);
+}
+
+/** @returns undefined if there is nothing that could be an orphan */
+async function reapRecord(path: string, graceMs: number): Promise<ReapedOrphan | undefined> {
+  const record = await readRecord(path);
+  if (record && isSameProcess(record.parentPid, record.parentStartTime)) return undefined;
+  const outcome = record && (await reap(record, graceMs));
+  if (outcome?.gone !== false) await rm(path, { force: true });
+  return outcome;
 }
 
 async function recordsIn(folder: string): Promise<string[]> {

@@ -3,7 +3,7 @@
  *
  * A result is offered at once. If its queue cannot be reached soon, it goes to the durable outbox, and a task here
  * offers it again: when the queue is known to be reachable, else after growing pauses. Deliveries are fenced by the
- * lease, so a result that comes too late is refused by the queue and dropped here.
+ * lease, so a result that comes too late is refused by the queue and dropped here. One body is in memory at a time.
  */
 import type { Clock } from "../clock.ts";
 import { errorFacts } from "../errors.ts";
@@ -19,6 +19,7 @@ import {
 } from "../nursery/index.ts";
 import type { OutboxEntry, OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
+import { DEFAULT_RETENTION_MS } from "../task/timekeeper.ts";
 import { verdictOf } from "./queue-failure.ts";
 
 /** How long a fresh result is offered before it goes to the outbox. */
@@ -32,8 +33,10 @@ const PUT_LIMIT_MS = 10_000;
 /** Pauses between offers of a queue's waiting results: the first at most, and the longest. */
 const RETRY_BASE_MS = 1000;
 const RETRY_CAP_MS: number = 5 * 60_000;
-/** How many waiting results are looked at together, to begin with. */
+/** How many of the results that wait for one queue are looked at together; without their bodies. */
 const PAGE = 200;
+/** A result that could not be delivered for so long is dropped: its queue would have forgotten the task, too. */
+const MAX_AGE_MS: number = DEFAULT_RETENTION_MS;
 
 /** Options of {@link Delivery}. */
 export interface DeliveryOptions {
@@ -55,7 +58,6 @@ interface Pause {
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #pauses = new Map<string, Pause>();
-  #limit = PAGE;
   #wake: (() => void) | undefined;
   #news = true;
   /** How many waiting results were delivered, and how many came too late or were refused. */
@@ -127,32 +129,58 @@ export class Delivery {
 
   /** Offers everything that is not paused. @returns when the next pause ends; undefined if nothing waits */
   async #round(): Promise<number | undefined> {
-    const { clock, logger, outbox, outboxQueue } = this.#options;
-    const entries = await outbox.list(this.#limit);
-    const waiting = new Set<string>();
-    for (const entry of entries) {
-      const { queue, lease } = entry;
+    const { clock, outbox } = this.#options;
+    const times: number[] = [];
+    for (const queue of await outbox.queues()) {
+      await this.#dropOld(queue);
+      if ((this.#pauses.get(queue)?.untilMs ?? 0) <= clock.now()) await this.#offerAllOf(queue);
       const pause = this.#pauses.get(queue);
-      if (pause && pause.untilMs > clock.now()) {
-        waiting.add(queue);
-        continue;
-      }
-      const settled = await this.#offer(entry, () => outboxQueue(queue));
-      if (settled === undefined) {
-        waiting.add(queue);
-        this.#pause(queue);
-        continue;
-      }
-      this.#pauses.delete(queue);
-      await outbox.remove(queue, lease);
-      if (settled === "accepted") this.delivered++;
-      else this.dropped++;
-      logger.info({ queue, taskId: lease.taskId, settled }, "a waiting result has left the outbox");
+      if (pause) times.push(pause.untilMs);
     }
-    // Results of a queue that is away must not hide those behind them.
-    this.#limit = entries.length === this.#limit ? this.#limit * 2 : PAGE;
-    const times = [...waiting].map((queue) => this.#pauses.get(queue)?.untilMs ?? 0);
     return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Offers what waits for a queue, one after the other, until it is empty or does not answer: then it is paused. */
+  async #offerAllOf(queue: string): Promise<void> {
+    const { logger, outbox, outboxQueue } = this.#options;
+    for (;;) {
+      const keys = await outbox.keys(queue, PAGE);
+      for (const { lease } of keys) {
+        const entry = await outbox.get(queue, lease);
+        if (!entry) continue;
+        const settled = await this.#offer(entry, () => outboxQueue(queue));
+        if (settled === undefined) {
+          this.#pause(queue);
+          return;
+        }
+        this.#pauses.delete(queue);
+        await outbox.remove(queue, lease);
+        if (settled === "accepted") this.delivered++;
+        else this.dropped++;
+        logger.info({ queue, taskId: lease.taskId, settled }, "a waiting result has left the outbox");
+      }
+      if (keys.length < PAGE) {
+        this.#pauses.delete(queue);
+        return;
+      }
+    }
+  }
+
+  async #dropOld(queue: string): Promise<void> {
+    const { clock, logger, outbox } = this.#options;
+    for (;;) {
+      const keys = await outbox.keys(queue, PAGE);
+      const old = keys.filter(({ createdAtMs }) => createdAtMs <= clock.epochMs() - MAX_AGE_MS);
+      for (const { lease, createdAtMs } of old) {
+        await outbox.remove(queue, lease);
+        this.dropped++;
+        logger.warn(
+          { queue, taskId: lease.taskId, createdAtMs, maxAgeMs: MAX_AGE_MS },
+          "a result could not be delivered for too long and is dropped",
+        );
+      }
+      if (old.length < PAGE) return;
+    }
   }
 
   #pause(queue: string): void {

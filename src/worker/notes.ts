@@ -3,7 +3,8 @@ import type { Clock } from "../clock.ts";
 import type { JsonObject } from "../content/json.ts";
 import { moveOnAfter, sleep, suspend } from "../nursery/index.ts";
 import type { TaskNote } from "../task/queue.ts";
-import { type LogLine, MAX_LOG_LINE_CHARS, MAX_LOG_LINES } from "../task/task.ts";
+import { cutText } from "../task/drafts.ts";
+import { type LogLine, MAX_LOG_LINES } from "../task/task.ts";
 
 /** At most this often; a tool that reports each row must not cost a transaction a row. */
 export const NOTE_INTERVAL_MS = 250;
@@ -31,7 +32,7 @@ export class Notes {
 
   /** Beyond as many lines as a task keeps, the oldest go. */
   log(stream: string, message: string): void {
-    this.#logs.push({ atMs: this.#clock.epochMs(), stream, message: message.slice(0, MAX_LOG_LINE_CHARS) });
+    this.#logs.push({ atMs: this.#clock.epochMs(), stream, message: cutText(message) });
     if (this.#logs.length > MAX_LOG_LINES) this.#logs.shift();
     this.#wake?.();
   }

@@ -1,5 +1,5 @@
 /** What a failed call to a queue means for the worker. */
-import { errorFacts, McpError } from "../errors.ts";
+import { errorFacts, McpError, RemoteError } from "../errors.ts";
 import type { Failure } from "../task/queue.ts";
 
 /** `lost`: the task is not ours any more. `refused`: the queue will never take this. `passing`: try again later. */
@@ -14,13 +14,14 @@ export function verdictOf(error: unknown): QueueVerdict {
   return failureClass === "invalid" ? "refused" : "passing";
 }
 
-/** Failures that the same worker, or another one, may not run into again. */
-const PERMANENT: ReadonlySet<string> = new Set(["invalid", "denied", "not-found"]);
+/** Failures that the same request runs into again, whoever makes it. */
+const PERMANENT: ReadonlySet<string> = new Set(["invalid", "denied", "not-found", "conflict", "lost"]);
 
-/** What a handler's error means for its task. Only the caller's own mistakes are for good. */
+/** What a handler's error means for its task. Only what is the request's own fault, or final, is for good. */
 export function failureOf(error: unknown): Failure {
   const { code, failureClass, message } = errorFacts(error);
   // A tool that is missing now may be mounted elsewhere, or again.
-  const permanent = error instanceof McpError && PERMANENT.has(failureClass) && code !== "E_TOOL_NOT_FOUND";
+  const hopeless = error instanceof McpError && PERMANENT.has(failureClass) && code !== "E_TOOL_NOT_FOUND";
+  const permanent = hopeless || (error instanceof RemoteError && error.final);
   return { error: { code, message, failureClass }, retry: !permanent };
 }

@@ -10,6 +10,7 @@ import { silentLogger } from "../../src/logger.ts";
 import { type NurseryHost, openHost } from "../../src/nursery/index.ts";
 import type { Upstream } from "../../src/server/upstream.ts";
 import { childTransport } from "../../src/transport/child.ts";
+import { TestClock } from "../support/clock.ts";
 import {
   ENVIRONMENT,
   EVERYTHING_SERVER,
@@ -148,12 +149,39 @@ describe("mounted servers", () => {
     );
   });
 
+  it("let a call take as long as it takes if nothing is said", async () => {
+    const clock = new TestClock();
+    await host.close();
+    host = openHost({ clock });
+    const mounts = open({ a: "--plain" });
+    await mounts.ready();
+    const controller = new AbortController();
+    let ended = false;
+    const call = mounts.call("a__hang", {}, { signal: controller.signal }).finally(() => {
+      ended = true;
+    });
+    const givenUp = assert.rejects(call, (error: unknown) => hasCode(error, "E_CANCELLED"));
+    await mounts.call("a__echo", { value: 1 });
+    clock.jump(24 * 3_600_000);
+    await mounts.call("a__echo", { value: 2 });
+    assert.equal(ended, false);
+    controller.abort();
+    await givenUp;
+    await mounts.close();
+  });
+
   it("end with the mounts", async () => {
-    const mounts = open({ a: "--stubborn" });
+    const { logger, lines } = keepingLogger();
+    const mounts = open({ a: "--stubborn" }, logger);
     await mounts.ready();
     const pid = Number(textOf(await mounts.call("a__pid", {})));
     await mounts.close();
     assert.equal(runs(pid), false);
+    const said = lines.map(({ message }) => message);
+    assert.deepEqual(
+      [said.includes("a mounted server is down"), said.includes("a mounted server was closed")],
+      [false, true],
+    );
   });
 });
 

@@ -6,7 +6,7 @@ import type { CallToolResult } from "@modelcontextprotocol/server";
 import { type Caller, OWNER } from "../../src/authority/caller.ts";
 import { isJsonObject } from "../../src/content/json.ts";
 import { ConnectionLostError, ToolNotFoundError } from "../../src/errors.ts";
-import type { Upstream, UpstreamTool } from "../../src/server/index.ts";
+import { type Upstream, UPSTREAM_DEADLINE_MS, type UpstreamTool } from "../../src/server/index.ts";
 import { memoryPair } from "../../src/transport/index.ts";
 import { settled, TestClock } from "../support/clock.ts";
 import { FRIEND, openSmallNode, type SmallNode, type SmallNodeOptions, STRANGER } from "./support.ts";
@@ -182,6 +182,7 @@ describe("MCP server", () => {
       ok: false,
       error: "broken inside",
       error_code: "E_INTERNAL",
+      failure_class: "internal",
       retryable: false,
     });
   });
@@ -219,6 +220,34 @@ describe("mounted tools", () => {
     const failed = await client.callTool({ name: "fs__alpha", arguments: {} });
     assert.ok(isJsonObject(failed.structuredContent));
     assert.equal(failed.structuredContent["error_code"], "E_CONNECTION_LOST");
+  });
+
+  it("are cut off after ten minutes for a caller, and never for a task, which ends them with its signal", async () => {
+    const clock = new TestClock();
+    const signals: AbortSignal[] = [];
+    const upstreams = new Mounted();
+    upstreams.call = async (_name, _args, { signal }) => {
+      signals.push(signal);
+      await aborted(signal);
+      throw signal.reason;
+    };
+    const node = await openNode({ tools: [], upstreams, clock });
+    const forCaller = node.call("fs__read");
+    const task = new AbortController();
+    const options = { caller: FRIEND, signal: task.signal, untilAborted: true };
+    const forTask = assert.rejects(node.server.callTool("fs__read", {}, options), { name: "AbortError" });
+    await settled();
+    clock.jump(UPSTREAM_DEADLINE_MS);
+    assert.equal((await forCaller)["error_code"], "E_TIMEOUT");
+    clock.jump(100 * UPSTREAM_DEADLINE_MS);
+    await settled();
+    assert.deepEqual(
+      signals.map((signal) => signal.aborted),
+      [true, false],
+    );
+    task.abort();
+    await forTask;
+    assert.equal(signals[1]?.aborted, true);
   });
 
   it("need the grant of their name, to be seen and to be called", async () => {

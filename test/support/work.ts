@@ -5,6 +5,7 @@ import { silentLogger } from "../../src/logger.ts";
 import { type NurseryHost, openHost } from "../../src/nursery/index.ts";
 import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { openLocalQueue } from "../../src/task/local.ts";
+import type { OutboxEntry } from "../../src/task/outbox.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
 import type { NewTask, Task } from "../../src/task/task.ts";
 import { type Handler, startWorker, type Worker, type WorkerOptions } from "../../src/worker/index.ts";
@@ -105,6 +106,13 @@ export class World {
     const found = await this.queue.get(id);
     assert.ok(found);
     return found;
+  }
+
+  /** What waits in the outbox for a queue. */
+  async outboxed(queue: string): Promise<readonly OutboxEntry[]> {
+    const { outbox } = this.stores;
+    const entries = (await outbox.keys(queue, 1000)).map(({ lease }) => outbox.get(queue, lease));
+    return (await Promise.all(entries)).filter((entry) => entry !== undefined);
   }
 
   /** Cuts the line: calls under way and later ones fail. */

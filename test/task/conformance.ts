@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CUT_MARK } from "../../src/task/drafts.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
-import { type LogLine, MAX_BODY_BYTES, MAX_LOG_LINE_CHARS, MAX_LOG_LINES } from "../../src/task/task.ts";
+import { type JsonObject, jsonBytes } from "../../src/content/json.ts";
+import {
+  type LogLine,
+  MAX_LOG_LINE_CHARS,
+  MAX_LOG_LINES,
+  MAX_PAYLOAD_BYTES,
+  MAX_PROGRESS_BYTES,
+  MAX_RESULT_BYTES,
+} from "../../src/task/task.ts";
 import { settled } from "../support/clock.ts";
 import { type Bench, claimOne, code, submitOne } from "./bench.ts";
 import { endings, waiting } from "./conformance-ends.ts";
@@ -21,6 +29,7 @@ export function describeTaskQueue(name: string, open: Opener): void {
   describe(`${name}: waiting`, { timeout: 30_000 }, () => waiting(open));
   describe(`${name}: reading`, { timeout: 30_000 }, () => reading(open));
   describe(`${name}: what is refused`, { timeout: 30_000 }, () => refusals(open));
+  describe(`${name}: what fits`, { timeout: 30_000 }, () => sizes(open));
 }
 
 /** A line of a task's log. */
@@ -299,6 +308,39 @@ function reading(open: Opener): void {
     }));
 }
 
+function sizes(open: Opener): void {
+  it("keeps every task small enough for one message, whatever its parts grow to", () =>
+    open(async ({ queue }) => {
+      const around = jsonBytes({ text: "" });
+      const body = (bytes: number): JsonObject => ({ text: "x".repeat(bytes - around) });
+      const [receipt] = await queue.submit([{ type: "echo", payload: body(MAX_PAYLOAD_BYTES) }]);
+      const { lease } = await claimOne(queue);
+      // One control character has six bytes as JSON.
+      const logs = Array.from({ length: MAX_LOG_LINES }, () => line("\u0001".repeat(MAX_LOG_LINE_CHARS)));
+      await queue.note(lease, { progress: body(MAX_PROGRESS_BYTES), logs });
+      await queue.complete(lease, body(MAX_RESULT_BYTES));
+      const task = await queue.get(receipt?.taskId ?? "");
+      assert.equal(task?.state, "completed");
+      assert.ok(jsonBytes(task) > MAX_PAYLOAD_BYTES + MAX_RESULT_BYTES + MAX_PROGRESS_BYTES);
+      assert.ok(jsonBytes(task) <= 15.1 * 1024 * 1024, `${jsonBytes(task)} bytes`);
+    }));
+
+  it("refuses progress that has grown too large, and keeps what was there", () =>
+    open(async ({ queue }) => {
+      const id = await submitOne(queue);
+      const { lease } = await claimOne(queue);
+      const half = "y".repeat(MAX_PROGRESS_BYTES / 2);
+      await queue.note(lease, { progress: { a: half } });
+      await assert.rejects(
+        queue.note(lease, { progress: { b: half }, logs: [line("with it")] }),
+        code("E_MESSAGE_TOO_LARGE"),
+      );
+      const task = await queue.get(id);
+      assert.deepEqual([task?.progress, task?.logs], [{ a: half }, []]);
+      await queue.note(lease, { progress: { a: "", b: half } });
+    }));
+}
+
 function refusals(open: Opener): void {
   const lease = { taskId: "0".repeat(32), token: 1 };
   const task = { type: "echo", payload: {} };
@@ -330,7 +372,7 @@ function refusals(open: Opener): void {
 
   it("refuses bodies that do not fit into a frame", () =>
     open(async ({ queue }) => {
-      const big = { text: "x".repeat(MAX_BODY_BYTES) };
+      const big = { text: "x".repeat(MAX_RESULT_BYTES) };
       await assert.rejects(queue.submit([{ type: "echo", payload: big }]), code("E_MESSAGE_TOO_LARGE"));
       await submitOne(queue);
       const claimed = await claimOne(queue);

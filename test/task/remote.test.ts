@@ -80,6 +80,19 @@ describe("a peer's queue", { timeout: 30_000 }, () => {
       assert.equal(clock.now(), 0);
     }));
 
+  it("answers a claim with as many tasks as one message carries, and keeps the rest claimable", () =>
+    withLink(async (far, _rpc, { queue }) => {
+      const payload = { text: "x".repeat(6 * 1024 * 1024) };
+      for (let n = 0; n < 3; n++) await queue.submit([{ type: "echo", payload: { n, ...payload } }]);
+      const order = async (): Promise<unknown[]> =>
+        (await far.claim({ workerId: "w", limit: 3 })).map(({ task }) => [task.payload["n"], task.attempt]);
+      assert.deepEqual(await order(), [
+        [0, 1],
+        [1, 1],
+      ]);
+      assert.deepEqual(await order(), [[2, 1]]);
+    }));
+
   it("does nothing for a caller without the grant", () =>
     withLink(
       async (far, _rpc, { queue }) => {

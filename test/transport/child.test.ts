@@ -235,6 +235,33 @@ describe("orphans", () => {
     assert.deepEqual(await readdir(records), []);
   });
 
+  it("are ended together, however stubborn each is", async () => {
+    host = openHost();
+    const records = join(folder, "stubborn");
+    await openChildRegistry(records);
+    const graceMs = 1000;
+    const script = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up')";
+    const orphans = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, ["-e", script], { detached: true, stdio: ["ignore", "pipe", "ignore"] }),
+    );
+    await Promise.all(orphans.map((orphan) => once(orphan.stdout, "data")));
+    for (const [i, { pid = 0 }] of orphans.entries()) {
+      const record = { marker: `m/${i}`, command: "x", parentPid: 1, parentStartTime: "never", pid };
+      await writeFile(
+        join(records, `${i}.json`),
+        JSON.stringify({ ...record, startTime: processStartTime(pid) }),
+      );
+    }
+    const began = performance.now();
+    const reaped = await reapOrphans(records, graceMs);
+    const tookMs = performance.now() - began;
+    assert.deepEqual(
+      reaped.map((one) => one.gone),
+      [true, true, true],
+    );
+    assert.ok(tookMs < 2 * graceMs, `took ${tookMs} ms`);
+  });
+
   it("are never looked for among processes of a node that still runs", async () => {
     host = openHost();
     const records = join(folder, "alive");

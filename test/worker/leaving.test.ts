@@ -1,9 +1,15 @@
 /** What becomes of results and of work in hand when a queue, a worker or a node goes away. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { UnreachableError } from "../../src/errors.ts";
 import { openHost } from "../../src/nursery/index.ts";
+import type { OutboxStore } from "../../src/task/outbox.ts";
+import type { TaskQueue } from "../../src/task/queue.ts";
+import { MAX_RESULT_BYTES } from "../../src/task/task.ts";
 import { settled } from "../support/clock.ts";
 import { controlled, World } from "../support/work.ts";
+
+const WEEK_MS = 7 * 24 * 3600 * 1000;
 
 let world: World;
 beforeEach(() => {
@@ -22,16 +28,77 @@ describe("a result", () => {
     await settled();
     world.clock.jump(4000);
     await settled(8);
-    assert.equal((await world.stores.outbox.list(10)).length, 1);
+    assert.equal((await world.outboxed("peer")).length, 1);
     assert.deepEqual([worker.running, worker.stats().outboxed], [0, 1]);
     world.mend();
     world.clock.jump(20_000);
     await settled(8);
     assert.deepEqual(
-      [(await world.read(id)).result, (await world.stores.outbox.list(10)).length],
+      [(await world.read(id)).result, (await world.outboxed("peer")).length],
       [{ kept: true }, 0],
     );
     assert.equal(worker.stats().delivered, 1);
+  });
+
+  it("is not read into memory before its turn, and its queue is tried with one only", async () => {
+    const reads: string[] = [];
+    const offers: string[] = [];
+    const outbox: OutboxStore = {
+      put: (entry) => world.stores.outbox.put(entry),
+      queues: () => world.stores.outbox.queues(),
+      keys: (queue, limit) => world.stores.outbox.keys(queue, limit),
+      remove: (queue, lease) => world.stores.outbox.remove(queue, lease),
+      get: (queue, lease) => {
+        reads.push(`${queue}/${lease.taskId}`);
+        return world.stores.outbox.get(queue, lease);
+      },
+    };
+    const outcome = { kind: "completed", result: {} } as const;
+    for (let n = 0; n < 500; n++) {
+      const lease = { taskId: String(n), token: 1 };
+      await outbox.put({
+        queue: n < 400 ? "gone" : "there",
+        lease,
+        outcome,
+        createdAtMs: world.clock.epochMs(),
+      });
+    }
+    const there: TaskQueue = {
+      ...world.queue,
+      complete: async ({ taskId }) => void offers.push(taskId),
+    };
+    const outboxQueue = (name: string): TaskQueue => {
+      if (name === "gone") throw new UnreachableError("it is gone");
+      return there;
+    };
+    world.clock.jump(1000);
+    const worker = world.start([], { outbox, outboxQueue });
+    for (let i = 0; i < 60; i++) await settled();
+    assert.equal(reads.filter((read) => read.startsWith("gone/")).length, 1);
+    assert.deepEqual([offers.length, worker.stats().delivered], [100, 100]);
+    assert.equal((await outbox.keys("gone", 999)).length, 400);
+  });
+
+  it("is dropped after a week, also while its queue is away", async () => {
+    const outcome = { kind: "completed", result: {} } as const;
+    const put = (taskId: string): Promise<void> =>
+      world.stores.outbox.put({
+        queue: "peer",
+        lease: { taskId, token: 1 },
+        outcome,
+        createdAtMs: world.clock.epochMs(),
+      });
+    world.cut();
+    await put("old");
+    world.clock.jump(WEEK_MS / 2);
+    await put("newer");
+    const worker = world.startAway([]);
+    await settled(8);
+    assert.equal((await world.outboxed("peer")).length, 2);
+    world.clock.jump(WEEK_MS / 2);
+    await settled(8);
+    const left = (await world.outboxed("peer")).map(({ lease }) => lease.taskId);
+    assert.deepEqual([left, worker.stats().dropped], [["newer"], 1]);
   });
 
   it("of an earlier process is delivered by the next", async () => {
@@ -51,7 +118,7 @@ describe("a result", () => {
   });
 
   it("that the queue will never take fails the task, with the reason", async () => {
-    world.start([{ type: "t", aliases: [], run: async () => ({ big: "x".repeat(17 * 1024 * 1024) }) }]);
+    world.start([{ type: "t", aliases: [], run: async () => ({ big: "x".repeat(MAX_RESULT_BYTES) }) }]);
     const id = await world.submit();
     await settled(8);
     const { state, error } = await world.read(id);
@@ -122,7 +189,7 @@ describe("draining", () => {
     await settled();
     finish({ late: true });
     await drained;
-    const waiting = await world.stores.outbox.list(10);
+    const waiting = await world.outboxed("peer");
     assert.deepEqual(
       waiting.map(({ queue: name, outcome }) => [name, outcome]),
       [["peer", { kind: "completed", result: { late: true } }]],

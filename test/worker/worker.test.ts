@@ -1,11 +1,12 @@
 /** The worker with a real queue: what it runs, and how often. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import type { JsonObject } from "../../src/content/json.ts";
 import { DeniedError, MethodNotFoundError, ToolFailedError } from "../../src/errors.ts";
 import { sleepForever } from "../../src/nursery/index.ts";
 import { openMemoryStores } from "../../src/store/index.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
-import { createHandlers, type Handler } from "../../src/worker/index.ts";
+import { createHandlers, type Handler, type ToolOutcome } from "../../src/worker/index.ts";
 import { settled } from "../support/clock.ts";
 import { controlled, LEASE_MS, World } from "../support/work.ts";
 
@@ -18,6 +19,12 @@ const CHATTY: Handler = {
     return {};
   },
 };
+
+/** What a tool of ours answers when it fails. */
+function failure(code: string, failureClass: string): ToolOutcome {
+  const told = { ok: false, error: `it says ${code}`, error_code: code, failure_class: failureClass };
+  return { isError: true, content: [{ type: "text", text: JSON.stringify(told) }], structuredContent: told };
+}
 
 let world: World;
 beforeEach(() => {
@@ -96,6 +103,47 @@ describe("a worker", () => {
       [(await world.read(failed)).state, (await world.read(failed)).error?.message],
       ["queued", "on fire"],
     );
+  });
+
+  it("fails a tool call with the code that the tool gave, and repeats only what it may", async () => {
+    const answers: Record<string, ToolOutcome> = {
+      wrong: failure("E_INVALID_INPUT", "invalid"),
+      old: {
+        isError: true,
+        structuredContent: { ok: false, error: "away", error_code: "E_X", retryable: true },
+      },
+      away: failure("E_UNREACHABLE", "unavailable"),
+      broken: { isError: true, content: [{ type: "text", text: "on fire" }] },
+      defect: failure("E_INTERNAL", "internal"),
+      reader: failure("E_INTERNAL", "internal"),
+    };
+    const calls: string[] = [];
+    const handlers = createHandlers({
+      callTool: async (name) => {
+        calls.push(name);
+        return answers[name] ?? {};
+      },
+      isRepeatable: (name) => name === "reader" || name === "wrong",
+    });
+    world.start(handlers, { skills: () => Object.keys(answers).map((name) => `tool:${name}`) });
+    const ended = async (payload: JsonObject): Promise<unknown[]> => {
+      const id = await world.submit({ type: "tool.call", payload });
+      await settled(8);
+      const { state, error } = await world.read(id);
+      return [state, error?.code, error?.message];
+    };
+    assert.deepEqual(await ended({ tool: "wrong" }), [
+      "failed",
+      "E_INVALID_INPUT",
+      "it says E_INVALID_INPUT",
+    ]);
+    assert.deepEqual(await ended({ tool: "broken" }), ["failed", "E_TOOL_FAILED", "on fire"]);
+    assert.deepEqual(await ended({ tool: "broken", retry: true }), ["queued", "E_TOOL_FAILED", "on fire"]);
+    assert.deepEqual(await ended({ tool: "old" }), ["queued", "E_X", "away"]);
+    assert.deepEqual(await ended({ tool: "away" }), ["queued", "E_UNREACHABLE", "it says E_UNREACHABLE"]);
+    assert.deepEqual(await ended({ tool: "defect" }), ["failed", "E_INTERNAL", "it says E_INTERNAL"]);
+    assert.deepEqual(await ended({ tool: "reader" }), ["queued", "E_INTERNAL", "it says E_INTERNAL"]);
+    assert.equal(calls.length, 7);
   });
 
   it("runs as many at once as it may, over all its sources", async () => {
@@ -238,6 +286,6 @@ describe("two workers on one queue", () => {
     world.clock.jump(60_000);
     await settled(10);
     assert.deepEqual((await world.read(id)).result, { from: "fresh" });
-    assert.deepEqual([first.stats().completed, (await world.stores.outbox.list(10)).length], [0, 0]);
+    assert.deepEqual([first.stats().completed, (await world.outboxed("local")).length], [0, 0]);
   });
 });

@@ -1,6 +1,6 @@
 /** An {@link OutboxStore} in a `Map`, in the order in which the entries came. */
 import type { Lease } from "../../task/queue.ts";
-import type { OutboxEntry, OutboxStore } from "../../task/outbox.ts";
+import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import type { Lifetime } from "../stores.ts";
 
 /** The outbox of a node that keeps nothing. */
@@ -19,10 +19,24 @@ export class MemoryOutboxStore implements OutboxStore {
     this.#entries.set(key, structuredClone(entry));
   }
 
-  async list(limit: number): Promise<readonly OutboxEntry[]> {
+  async queues(): Promise<readonly string[]> {
     this.#lifetime.check();
-    const oldestFirst = [...this.#entries.values()].toSorted((a, b) => a.createdAtMs - b.createdAtMs);
-    return oldestFirst.slice(0, limit).map((entry) => structuredClone(entry));
+    return [...new Set([...this.#entries.values()].map(({ queue }) => queue))];
+  }
+
+  async keys(queue: string, limit: number): Promise<readonly OutboxKey[]> {
+    this.#lifetime.check();
+    const waiting = [...this.#entries.values()].filter((entry) => entry.queue === queue);
+    const oldestFirst = waiting.toSorted((a, b) => a.createdAtMs - b.createdAtMs);
+    return oldestFirst
+      .slice(0, limit)
+      .map(({ lease, createdAtMs }) => ({ queue, lease: { ...lease }, createdAtMs }));
+  }
+
+  async get(queue: string, lease: Lease): Promise<OutboxEntry | undefined> {
+    this.#lifetime.check();
+    const entry = this.#entries.get(keyOf(queue, lease));
+    return entry?.lease.token === lease.token ? structuredClone(entry) : undefined;
   }
 
   async remove(queue: string, lease: Lease): Promise<void> {

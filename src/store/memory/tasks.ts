@@ -10,6 +10,7 @@ import {
   TaskFinishedError,
   TaskNotFoundError,
 } from "../../errors.ts";
+import { mergedProgress } from "../../task/drafts.ts";
 import type { QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "../../task/queue.ts";
 import type {
   DueOutcome,
@@ -115,8 +116,7 @@ export class MemoryTaskStore implements TaskStore {
   async note(lease: HeldLease, note: TaskNote, nowMs: number): Promise<void> {
     this.#lifetime.check();
     const record = this.#held(lease, nowMs);
-    if (note.progress)
-      record.progress = JSON.stringify({ ...parseObject(record.progress), ...note.progress });
+    if (note.progress) record.progress = mergedProgress(parseObject(record.progress), note.progress);
     if (note.logs) {
       const lines = note.logs.map(({ atMs, stream, message }) => ({ atMs, stream, message }));
       record.logs = [...record.logs, ...lines].slice(-MAX_LOG_LINES);

@@ -7,6 +7,7 @@
  */
 import type { JsonObject } from "../../content/json.ts";
 import { LeaseLostError, TaskFinishedError, TaskNotFoundError } from "../../errors.ts";
+import { mergedProgress } from "../../task/drafts.ts";
 import type { TaskNote } from "../../task/queue.ts";
 import type { HeldLease, Settlement } from "../../task/store.ts";
 import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
@@ -61,7 +62,7 @@ export function renewLease(
   if (changed === 0) throw new LeaseLostError(taskId, token);
 }
 
-/** Adds progress and log lines. @throws LeaseLostError */
+/** Adds progress and log lines. @throws LeaseLostError, MessageTooLargeError */
 export function addNote(connection: Connection, lease: HeldLease, note: TaskNote, nowMs: number): void {
   const { seq } = heldTask(connection, lease, nowMs);
   if (note.progress) mergeProgress(connection, seq, note.progress);
@@ -117,10 +118,10 @@ function checkHeld(row: LeaseRow | undefined, lease: HeldLease, nowMs: number | 
 
 const progressRow = z.object({ progress: z.string().nullable() });
 
-function mergeProgress(connection: Connection, seq: number, progress: object): void {
+function mergeProgress(connection: Connection, seq: number, progress: JsonObject): void {
   const row = connection.get(PROGRESS, { seq });
   const before = row && objectOf(parsed(progressRow, row).progress);
-  const merged = JSON.stringify({ ...before, ...progress });
+  const merged = mergedProgress(before, progress);
   connection.run(SET_PROGRESS, { seq, progress: merged, crc: textChecksum(seq, merged) });
 }
 

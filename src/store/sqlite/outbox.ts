@@ -3,7 +3,7 @@ import * as z from "zod";
 import { jsonObject } from "../../content/json.ts";
 import type { Logger } from "../../logger.ts";
 import type { Lease } from "../../task/queue.ts";
-import type { OutboxEntry, OutboxStore } from "../../task/outbox.ts";
+import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
 import { textChecksum } from "./checksum.ts";
@@ -15,23 +15,27 @@ const REPLACE = `
   INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms, crc)
   VALUES (:queue, :taskId, :token, :outcome, :createdAtMs, :crc)`;
 
-const LIST =
-  "SELECT n, queue, task_id, token, outcome, created_ms, crc FROM outbox ORDER BY created_ms, n LIMIT :limit";
+const QUEUES = "SELECT DISTINCT queue FROM outbox";
+
+// Along the index, which has `created_ms`: in the row it stands behind the outcome, so that reading it there means
+// to read megabytes; the other columns stand before it.
+const KEYS = `
+  SELECT task_id, token, created_ms FROM outbox INDEXED BY outbox_by_age
+   WHERE queue = :queue ORDER BY created_ms, n LIMIT :limit`;
+
+const GET = `
+  SELECT n, queue, task_id, token, outcome, created_ms, crc FROM outbox
+   WHERE queue = :queue AND task_id = :taskId AND token = :token`;
 
 // With the token, so that the delivery of an earlier lease does not take a later one's entry away.
 const REMOVE = "DELETE FROM outbox WHERE queue = :queue AND task_id = :taskId AND token = :token";
 
 const REMOVE_DAMAGED = "DELETE FROM outbox WHERE n = :n AND crc = :crc";
 
-const entryRow = z.object({
-  n: z.int(),
-  crc: z.int().nullable(),
-  queue: z.string(),
-  task_id: z.string(),
-  token: z.int(),
-  outcome: z.string(),
-  created_ms: z.number(),
-});
+const queueRow = z.object({ queue: z.string() });
+const keyRow = z.object({ task_id: z.string(), token: z.int(), created_ms: z.number() });
+const entryRow = z.object({ outcome: z.string(), created_ms: z.number() });
+const damagedRow = z.object({ n: z.int(), crc: z.int() });
 
 const outcomeSchema: z.ZodType<OutboxEntry["outcome"]> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("completed"), result: jsonObject }),
@@ -70,23 +74,35 @@ export class SqliteOutboxStore implements OutboxStore {
     await this.#commits.write(() => this.#connection.run(REPLACE, values));
   }
 
-  /** An entry that is damaged is dropped with a word in the log: its task is given out again when its lease ends. */
-  async list(limit: number): Promise<readonly OutboxEntry[]> {
+  async queues(): Promise<readonly string[]> {
     this.#lifetime.check();
-    for (;;) {
-      const rows = this.#connection.all(LIST, { limit });
-      const damaged = rows.filter(isDamagedEntry);
-      if (damaged.length === 0) return rows.map(entryOf);
-      for (const row of damaged) {
-        const { n, queue, task_id: taskId, crc } = row;
-        this.#logger.error(
-          { queue, taskId },
-          "a result that waited for its delivery is damaged on disk; dropped",
-        );
-        if (n === undefined || crc === undefined) continue;
-        await this.#commits.write(() => this.#connection.run(REMOVE_DAMAGED, { n, crc }));
-      }
+    return this.#connection.all(QUEUES, {}).map((row) => parsed(queueRow, row).queue);
+  }
+
+  async keys(queue: string, limit: number): Promise<readonly OutboxKey[]> {
+    this.#lifetime.check();
+    return this.#connection.all(KEYS, { queue, limit }).map((row) => {
+      const { task_id: taskId, token, created_ms: createdAtMs } = parsed(keyRow, row);
+      return { queue, lease: { taskId, token }, createdAtMs };
+    });
+  }
+
+  /** An entry that is damaged is dropped with a word in the log: its task is given out again when its lease ends. */
+  async get(queue: string, { taskId, token }: Lease): Promise<OutboxEntry | undefined> {
+    this.#lifetime.check();
+    const row = this.#connection.get(GET, { queue, taskId, token });
+    if (!row) return undefined;
+    if (isDamagedEntry(row)) {
+      this.#logger.error(
+        { queue, taskId },
+        "a result that waited for its delivery is damaged on disk; dropped",
+      );
+      const { n, crc } = parsed(damagedRow, row);
+      await this.#commits.write(() => this.#connection.run(REMOVE_DAMAGED, { n, crc }));
+      return undefined;
     }
+    const { outcome, created_ms: createdAtMs } = parsed(entryRow, row);
+    return { queue, lease: { taskId, token }, outcome: parsed(outcomeSchema, jsonOf(outcome)), createdAtMs };
   }
 
   async remove(queue: string, { taskId, token }: Lease): Promise<void> {
@@ -104,10 +120,4 @@ export function isDamagedEntry(row: Row): boolean {
   const { queue, task_id: taskId, token, outcome, crc } = row;
   if (crc === null) return false;
   return crc !== outboxChecksum(String(queue), String(taskId), Number(token), String(outcome));
-}
-
-function entryOf(row: Row): OutboxEntry {
-  const { queue, task_id, token, outcome, created_ms } = parsed(entryRow, row);
-  const lease = { taskId: task_id, token };
-  return { queue, lease, outcome: parsed(outcomeSchema, jsonOf(outcome)), createdAtMs: created_ms };
 }

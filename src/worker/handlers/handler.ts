@@ -21,8 +21,9 @@ export interface Handler {
   /** Other names of the type. */
   readonly aliases: readonly string[];
   /**
-   * Does the work. What it throws fails the attempt: for good if it is the caller's mistake (failure classes invalid,
-   * denied, not-found), else the task is tried again.
+   * Does the work. What it throws fails the attempt: for good if the same request would meet it again (failure classes
+   * invalid, denied, not-found, conflict, lost) or if it is a `RemoteError` that is `final`, else the task is tried
+   * again.
    */
   run(task: Task, context: HandlerContext): Promise<JsonObject>;
 }

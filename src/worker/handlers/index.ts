@@ -9,9 +9,11 @@ export type { CallTool, ToolCallContext, ToolOutcome } from "./tool-call.ts";
 /** What handlers need from the node. */
 export interface HandlerNeeds {
   readonly callTool: CallTool;
+  /** Whether a tool says that calling it twice does what calling it once does. Default: none does. */
+  readonly isRepeatable?: ((tool: string) => boolean) | undefined;
 }
 
 /** One handler of each type. */
-export function createHandlers({ callTool }: HandlerNeeds): readonly Handler[] {
-  return [echo, toolCall(callTool)];
+export function createHandlers({ callTool, isRepeatable }: HandlerNeeds): readonly Handler[] {
+  return [echo, toolCall(callTool, isRepeatable)];
 }

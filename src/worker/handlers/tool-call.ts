@@ -1,6 +1,6 @@
 /** `tool.call`: calls an MCP tool, of this node or of a mounted server. */
 import { isJsonObject, type JsonObject } from "../../content/json.ts";
-import { InvalidInputError, ToolFailedError } from "../../errors.ts";
+import { InvalidInputError, isFailureClass, RemoteError } from "../../errors.ts";
 import { toolNameOf } from "../../task/routing.ts";
 import type { Handler } from "./handler.ts";
 
@@ -24,8 +24,16 @@ export type CallTool = (name: string, args: JsonObject, context: ToolCallContext
  * The handler of `tool.call`. The payload names the tool (`tool`, `tool_name` or `name`) and its arguments (`args`,
  * `arguments` or `params`; what is no object becomes `{ value }`). The result is `{ tool, result }`, where `result` is
  * the structured content, or the content blocks; if there are both and not all blocks are text, `content` has them.
+ *
+ * The call has no deadline; it ends with the task's lease or its cancellation. When it fails, the task fails with the
+ * code that the tool gave, or E_TOOL_FAILED. It is tried again only
+ * - if there was no answer: the server is gone, busy, late or not mounted now. The call may have had its effect, but so
+ *   it may when a worker dies: a task is done at least once;
+ * - if there was an answer that it failed for a reason which is not in the request, and the tool says by its annotations
+ *   that it only reads or is idempotent, or the payload has `retry: true`. Any other tool that has told its end is not
+ *   called a second time.
  */
-export function toolCall(callTool: CallTool): Handler {
+export function toolCall(callTool: CallTool, isRepeatable: (tool: string) => boolean = () => false): Handler {
   return {
     type: "tool.call",
     aliases: ["tool"],
@@ -40,8 +48,7 @@ export function toolCall(callTool: CallTool): Handler {
         });
       };
       const outcome = await callTool(tool, argumentsOf(payload), { signal, onProgress });
-      if (outcome.isError)
-        throw new ToolFailedError(textOf(outcome) || `tool '${tool}' failed without saying why`);
+      if (outcome.isError) throw failureOf(tool, outcome, payload["retry"] === true || isRepeatable(tool));
       return { tool, ...resultOf(outcome) };
     },
   };
@@ -64,6 +71,37 @@ function resultOf({ content = [], structuredContent }: ToolOutcome): JsonObject 
 
 function textOf({ content = [] }: ToolOutcome): string {
   return content.flatMap((block) => (isText(block) ? [block.text] : [])).join("\n");
+}
+
+/** Failure classes that the answer of a tool shares with no answer at all. */
+const UNANSWERED: ReadonlySet<string> = new Set(["busy", "timeout", "unavailable", "cancelled"]);
+
+/** The members of a failure's structured content, as far as they are what they should be. */
+interface Told {
+  readonly error_code: unknown;
+  readonly error: unknown;
+  readonly failure_class: unknown;
+  readonly retryable: unknown;
+  readonly hint: unknown;
+}
+
+/**
+ * A failure that was told as a result. Tools of ours, here or mounted, say its code and class as a member
+ * `error_code` and `failure_class` of their structured content (see server/result.ts).
+ */
+function failureOf(tool: string, outcome: ToolOutcome, mayRepeat: boolean): RemoteError {
+  const told = isJsonObject(outcome.structuredContent) ? outcome.structuredContent : {};
+  const { error_code: code, error, failure_class: given, retryable, hint }: Partial<Told> = told;
+  const guess = retryable === true ? "unavailable" : "internal";
+  const failureClass = isFailureClass(given) ? given : guess;
+  const facts = {
+    code: typeof code === "string" ? code : "E_TOOL_FAILED",
+    failureClass,
+    message:
+      typeof error === "string" ? error : textOf(outcome) || `tool '${tool}' failed without saying why`,
+    hint: typeof hint === "string" ? hint : undefined,
+  };
+  return new RemoteError(facts, { final: !mayRepeat && !UNANSWERED.has(failureClass) });
 }
 
 function isText(block: unknown): block is { readonly type: "text"; readonly text: string } {
