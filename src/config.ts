@@ -210,6 +210,8 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     tokenFile: value("tokenFile"),
     token: value("token"),
     allowPeers: value("allowPeers"),
+    cachePeers: value("cachePeers"),
+    sendTokenToOldPeers: value("sendTokenToOldPeers"),
     workers: value("workers"),
     workFor: value("workFor"),
     workerId: value("workerId"),

@@ -4,66 +4,18 @@
  * `code` is the stable name that goes over the wire and that callers test, also when the error
  * happened on another node: there it arrives as a {@link RemoteError} with the same code.
  */
+import { type ErrorFacts, type FailureClass, McpError } from "./errors/mcp-error.ts";
 
-/** What a caller can do about a failure, whatever exactly failed. */
-export type FailureClass =
-  | "invalid" // the request is wrong and will stay wrong: mend it
-  | "denied" // the caller may not do this: ask for a grant
-  | "not-found" // what was named does not exist
-  | "conflict" // the state forbids it: read the state first
-  | "lost" // the caller no longer holds what it acts on: start over
-  | "busy" // too much at once: try again later
-  | "timeout" // no answer in time: it may still have happened
-  | "unavailable" // nobody is there: try again later
-  | "cancelled" // somebody asked for the end
-  | "internal"; // a defect, here or there
-
-const FAILURE_CLASSES: readonly string[] = [
-  "invalid",
-  "denied",
-  "not-found",
-  "conflict",
-  "lost",
-  "busy",
-  "timeout",
-  "unavailable",
-  "cancelled",
-  "internal",
-] satisfies readonly FailureClass[];
-
-/** Whether `value` is a failure class. */
-export function isFailureClass(value: unknown): value is FailureClass {
-  return typeof value === "string" && FAILURE_CLASSES.includes(value);
-}
-
-/** Failure classes that may go away by themselves. */
-const TRANSIENT: ReadonlySet<FailureClass> = new Set(["busy", "timeout", "unavailable"]);
-
-/** An error as plain data: what logs, wires and exit codes are made of. */
-export interface ErrorFacts {
-  readonly code: string;
-  readonly failureClass: FailureClass;
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
-
-/** The root of all errors that are thrown on purpose. */
-export abstract class McpError extends Error {
-  abstract readonly code: string;
-  abstract readonly failureClass: FailureClass;
-  /** What the reader can do about it, if that is known. */
-  readonly hint: string | undefined;
-
-  constructor(message: string, options: ErrorOptions & { readonly hint?: string | undefined } = {}) {
-    super(message, options);
-    this.hint = options.hint;
-  }
-
-  /** Whether the same request may succeed later without any change. */
-  get retryable(): boolean {
-    return TRANSIENT.has(this.failureClass);
-  }
-}
+export { type ErrorFacts, type FailureClass, isFailureClass, McpError } from "./errors/mcp-error.ts";
+export {
+  StoreClosedError,
+  StoreCorruptError,
+  StoreFailedError,
+  StoreFullError,
+  StoreLockedError,
+  StoreReadOnlyError,
+  StoreVersionError,
+} from "./errors/store.ts";
 
 type Hint = { readonly hint?: string | undefined };
 
@@ -312,55 +264,6 @@ export class ToolFailedError extends McpError {
   override readonly name = "ToolFailedError";
   readonly code = "E_TOOL_FAILED";
   readonly failureClass = "internal";
-}
-
-/** The database file is damaged, or is no database of ours. */
-export class StoreCorruptError extends McpError {
-  override readonly name = "StoreCorruptError";
-  readonly code = "E_STORE_CORRUPT";
-  readonly failureClass = "internal";
-}
-
-/** Another process holds the database, or the whole data folder. */
-export class StoreLockedError extends McpError {
-  override readonly name = "StoreLockedError";
-  readonly code = "E_STORE_LOCKED";
-  readonly failureClass = "busy";
-}
-
-/** The database cannot be written: the file or the folder is read-only. */
-export class StoreReadOnlyError extends McpError {
-  override readonly name = "StoreReadOnlyError";
-  readonly code = "E_STORE_READ_ONLY";
-  readonly failureClass = "internal";
-}
-
-/** The disk is full. What was acknowledged before is safe; this was not stored. */
-export class StoreFullError extends McpError {
-  override readonly name = "StoreFullError";
-  readonly code = "E_STORE_FULL";
-  readonly failureClass = "unavailable";
-}
-
-/** The disk or the file system failed under the database. What was acknowledged before is safe; this may be lost. */
-export class StoreFailedError extends McpError {
-  override readonly name = "StoreFailedError";
-  readonly code = "E_STORE_FAILED";
-  readonly failureClass = "unavailable";
-}
-
-/** The database was written by a newer version of mcplusplus. */
-export class StoreVersionError extends McpError {
-  override readonly name = "StoreVersionError";
-  readonly code = "E_STORE_VERSION";
-  readonly failureClass = "conflict";
-}
-
-/** The store was closed before this was asked of it. */
-export class StoreClosedError extends McpError {
-  override readonly name = "StoreClosedError";
-  readonly code = "E_STORE_CLOSED";
-  readonly failureClass = "unavailable";
 }
 
 /** An error that happened on another node, with the code it had there. */

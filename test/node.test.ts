@@ -187,7 +187,7 @@ describe("a node", () => {
   });
 });
 
-async function submit(node: Node): Promise<string> {
+async function submitEcho(node: Node): Promise<string> {
   const [receipt] = await node.queue.submit([{ type: "echo", payload: { at: node.peerId } }]);
   return receipt?.taskId ?? "";
 }
@@ -212,8 +212,8 @@ describe("a node that works for whatever discovery finds", () => {
     };
     const victim = await createNode(loadConfig({ env, flags: victimFlags }).config);
     try {
-      const lost = await submit(stranger);
-      const { task } = await friend.queue.wait(await submit(friend), 30_000);
+      const lost = await submitEcho(stranger);
+      const { task } = await friend.queue.wait(await submitEcho(friend), 30_000);
       assert.equal(task.state, "completed");
       // The stranger was asked in the same round as the friend.
       assert.equal((await stranger.queue.get(lost))?.state, "queued");

@@ -42,6 +42,9 @@ export interface NodeConfig {
   /** Secret: never shown, never logged. */
   readonly token?: string | undefined;
   readonly allowPeers: readonly string[];
+  /** Peer ids and multiaddrs. */
+  readonly cachePeers: readonly string[];
+  readonly sendTokenToOldPeers: boolean;
   /** 0: do not work. */
   readonly workers: number;
   readonly workFor: readonly string[];

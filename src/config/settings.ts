@@ -63,6 +63,11 @@ const queueName = text(
   "a peer id, a multiaddr, or the word discovered",
   new RegExp(`^discovered$|${PEER_ID.source}|${MULTIADDR.source}`),
 );
+const peer = text(
+  "peer-id|multiaddr",
+  "a peer id, or a multiaddr",
+  new RegExp(`${PEER_ID.source}|${MULTIADDR.source}`),
+);
 const mounts: Kind<readonly MountConfig[]> = named(
   MOUNT_NAME,
   "name=target, the name of lower-case letters, digits and hyphens, beginning with a letter, at most 32; the target a command line or an http(s) URL",
@@ -180,6 +185,8 @@ const P2P: Pick<
   | "tokenFile"
   | "token"
   | "allowPeers"
+  | "cachePeers"
+  | "sendTokenToOldPeers"
 > = {
   p2p: { ...names("p2p"), kind: onOff(), fallback: () => true, summary: "Be a libp2p peer." },
   listen: {
@@ -243,6 +250,22 @@ const P2P: Pick<
     fallback: () => [],
     fallbackText: "none",
     summary: "Peer ids that may use this node without the token.",
+  },
+  cachePeers: {
+    ...names("cache-peer"),
+    env: "MCPP_CACHE_PEERS",
+    key: "cache_peers",
+    kind: list(peer),
+    fallback: () => [],
+    fallbackText: "none",
+    summary: "Nodes that always have a copy of this node's cache.",
+  },
+  sendTokenToOldPeers: {
+    ...names("send-token-to-old-peers"),
+    kind: onOff(),
+    fallback: () => false,
+    summary:
+      "Send the token as it is to peers that speak only the old protocol, if they were asked for by id.",
   },
 };
 

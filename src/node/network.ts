@@ -39,6 +39,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     onMcp: (channel, caller) => serving.serveStream(p2pTransport(channel), caller),
     oldWire: oldWireOf(foundation, serving),
     sharedToken: config.token,
+    sendTokenToOldPeers: config.sendTokenToOldPeers,
     discoveries: createDiscoveries({
       announceFiles: config.announceFiles,
       bootstrap: config.bootstrap,
@@ -57,10 +58,14 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
 
 /** Keeps copies of the cache at those peers that are to have one. */
 function replicate(
-  { cache, cacheReplicas, nursery, clock, logger, table, closers }: Foundation,
+  { config, cache, cacheReplicas, nursery, clock, logger, table, closers }: Foundation,
   host: P2pHost,
 ): void {
-  const { peers = [], connected = false } = cacheReplicas;
+  const { peers: given = [], connected = false } = cacheReplicas;
+  const named = config.cachePeers.map((name) =>
+    name.startsWith("/") ? { multiaddr: name } : { peerId: name },
+  );
+  const peers = [...given, ...named];
   if (peers.length === 0 && !connected) return;
   const replication = startReplication({
     cache,

@@ -160,7 +160,7 @@ describe("precedence of old variables", () => {
 
   it("lets a token file named by MCPP_TOKEN_FILE win over the old token", async () => {
     const tokenFile = join(folder, "token");
-    await writeFile(tokenFile, "f".repeat(32));
+    await writeFile(tokenFile, "f".repeat(32), { mode: 0o600 });
     const env = { IPFS_ACCELERATE_PY_TASK_P2P_TOKEN: "o".repeat(32) };
     assert.equal(config({ ...env, MCPP_TOKEN_FILE: tokenFile }).token, "f".repeat(32));
     assert.equal(config(env).token, "o".repeat(32));

@@ -12,7 +12,7 @@ import { checkSqliteStore } from "../../src/store/index.ts";
 import { type NodeProcess, startNode, temporaryFolder } from "../support/node-process.ts";
 import { seeded } from "../support/random.ts";
 
-const CYCLES = Number(process.env["MCPP_KILL_CYCLES"] ?? 30);
+const CYCLES = Number(process.env["MCPP_KILL_CYCLES"] ?? 50);
 const LANES = Number(process.env["MCPP_KILL_LANES"] ?? 1);
 const SUBMITTERS = 4;
 const WORKERS = 3;
