@@ -146,7 +146,7 @@ export class ClaimLoop {
       return looked.value;
     } catch (error) {
       // A peer that cannot tell: it is asked for tasks now and then.
-      if (!hasCode(error, "E_METHOD_NOT_FOUND")) throw error;
+      if (!hasCode(error, "E_METHOD_NOT_FOUND") && !hasCode(error, "E_NOT_SUPPORTED_BY_PEER")) throw error;
       this.#blind = true;
       return true;
     } finally {

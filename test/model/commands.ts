@@ -1,7 +1,7 @@
 /** What can happen to a queue, each thing to the model and to the real one. */
 import assert from "node:assert/strict";
 import type * as fc from "fast-check";
-import { hasCode } from "../../src/errors.ts";
+import { errorFacts, hasCode } from "../../src/errors.ts";
 import type { TaskQueue } from "../../src/task/queue.ts";
 import type { TaskState } from "../../src/task/task.ts";
 import { MAX_ATTEMPTS, type Model, type ModelLease, type ModelTask } from "./model.ts";
@@ -42,7 +42,7 @@ function draftOf({ type, priority, delayMs }: Fresh, key: string): Parameters<Ta
 
 function added(model: Model, { type, priority, delayMs }: Fresh, id: string, key: string): void {
   const dueMs = model.nowMs + delayMs;
-  const common = { state: "queued" as const, dead: false, attempt: 0, token: 0 };
+  const common = { state: "queued" as const, dead: false, attempt: 0, token: 0, lapsed: false };
   model.tasks.push({ id, key, type, priority, dueMs, ...common });
 }
 
@@ -118,7 +118,8 @@ function underLease(
     const outcome = await act(queue, { taskId: task.id, token }).then(
       () => true,
       (error: unknown) => {
-        assert.ok(hasCode(error, "E_LEASE_LOST"), String(error));
+        const code = lease.settledAs ? /^E_(LEASE_LOST|TASK_FINISHED)$/ : /^E_LEASE_LOST$/;
+        assert.match(errorFacts(error).code, code, String(error));
         return false;
       },
     );
@@ -138,7 +139,11 @@ export function renew(which: number): Step {
     "renew",
     which,
     (queue, lease) => queue.renew(lease, LEASE_MS),
-    (model, lease) => ended(model, lease, (task) => (task.dueMs = model.nowMs + LEASE_MS)),
+    (model, lease) => {
+      if (!model.stillCounts(lease)) return false;
+      Object.assign(lease.task, { state: "running", lapsed: false, dueMs: model.nowMs + LEASE_MS });
+      return true;
+    },
   );
 }
 
@@ -153,9 +158,11 @@ export function complete(which: number): Step {
 }
 
 function completed(model: Model, lease: ModelLease): boolean {
-  if (lease.settled) return true;
-  lease.settled = ended(model, lease, (task) => (task.state = "completed"));
-  return lease.settled;
+  if (lease.settledAs) return lease.settledAs === "completed";
+  if (!model.stillCounts(lease)) return false;
+  lease.task.state = "completed";
+  lease.settledAs = "completed";
+  return true;
 }
 
 /** Fails a task, for good or to be tried again. */
@@ -165,14 +172,15 @@ export function fail(which: number, retry: boolean): Step {
     which,
     (queue, lease) => queue.fail(lease, { error: ERROR, retry, retryAfterMs: 500 }),
     (model, lease) => {
-      // Repeating the end is harmless; asking for another attempt after it is not the same.
-      if (lease.settled) return !retry || lease.task.attempt >= MAX_ATTEMPTS;
+      // Repeating the failure is harmless; asking for another attempt after it, or for another end, is not the same.
+      if (lease.settledAs)
+        return lease.settledAs === "failed" && (!retry || lease.task.attempt >= MAX_ATTEMPTS);
       return ended(model, lease, (task) => {
         if (retry && task.attempt < MAX_ATTEMPTS)
           Object.assign(task, { state: "queued", dueMs: model.nowMs + 500 });
         else {
           Object.assign(task, { state: "failed", dead: retry });
-          lease.settled = true;
+          lease.settledAs = "failed";
         }
       });
     },
@@ -232,7 +240,7 @@ export function crashInComplete(which: number): Step {
     await lost;
     const outcome = await real.queue.complete(wire, { token: lease.token }).then(
       () => true,
-      (error: unknown) => !hasCode(error, "E_LEASE_LOST"),
+      (error: unknown) => !/^E_(LEASE_LOST|TASK_FINISHED)$/.test(errorFacts(error).code),
     );
     assert.equal(outcome, completed(model, lease));
   });
