@@ -7,6 +7,8 @@
 /** A shorter piece of a target is an ordinary word or flag; blanking it out everywhere would make messages unreadable. */
 const MIN_PIECE_CHARS = 4;
 const BLANK = "…";
+/** What stands between the words of an argument. */
+const WORD_ENDS = /[\s=:;,&?#"'`|<>(){}]+/;
 
 /** A URL as its scheme and host, a command line as its program, both with a sign of what is left out. */
 export function targetName(target: string): string {
@@ -36,11 +38,12 @@ function urlPieces({ href, username, password, pathname, search, hash, searchPar
   return [href, username, password, pathname, search, hash, ...searchParams.values()];
 }
 
-/** An argument, and the value in one such as `--token=…` or `KEY=…`. */
-function argumentPieces(word: string): string[] {
-  const at = word.indexOf("=");
-  const bare = urlOf(word);
-  return [word, ...(at < 0 ? [] : [word.slice(at + 1)]), ...(bare ? urlPieces(bare) : [])];
+/** An argument, and the words in it: values such as `--token=…`, headers such as `Authorization: Bearer …`, whole scripts. */
+function argumentPieces(argument: string): string[] {
+  const url = urlOf(argument);
+  const at = argument.indexOf("=");
+  const words = argument.split(WORD_ENDS).filter((word) => !/^https?$/i.test(word));
+  return [argument, ...(at < 0 ? [] : [argument.slice(at + 1)]), ...words, ...(url ? urlPieces(url) : [])];
 }
 
 /** Cut as a shell would, quotes taken away; a quote that is not closed reaches to the end. */

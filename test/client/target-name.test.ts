@@ -24,6 +24,8 @@ describe("a reason without its target", () => {
     [`cmd --token=${SECRET}`, `bad token ${SECRET}`],
     [`cmd KEY=${SECRET} '--x y'`, `unknown word KEY=${SECRET}`],
     [`cmd "${SECRET}`, `the command line 'cmd "${SECRET}' has a quote that is not closed`],
+    [`cmd --header "Authorization: Bearer ${SECRET}"`, `refused: Bearer ${SECRET}`],
+    [`sh -c "echo failed ${SECRET} >&2; exit 3"`, `its last words: failed ${SECRET}`],
     [`http://u:${SECRET}@h.example/mcp`, `URL http://u:${SECRET}@h.example/mcp includes credentials`],
     [`http://h.example/mcp?key=${SECRET}`, `GET http://h.example/mcp?key=${SECRET} failed`],
     [`http://h.example/mcp?key=${SECRET}%20x`, `no such key: ${SECRET} x`],
