@@ -82,7 +82,7 @@ describe("a peer's queue", { timeout: 30_000 }, () => {
 
   it("answers a claim with as many tasks as one message carries, and keeps the rest claimable", () =>
     withLink(async (far, _rpc, { queue }) => {
-      const payload = { text: "x".repeat(6 * 1024 * 1024) };
+      const payload = { text: "x".repeat(3 * 1024 * 1024) };
       for (let n = 0; n < 3; n++) await queue.submit([{ type: "echo", payload: { n, ...payload } }]);
       const order = async (): Promise<unknown[]> =>
         (await far.claim({ workerId: "w", limit: 3 })).map(({ task }) => [task.payload["n"], task.attempt]);
