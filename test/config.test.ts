@@ -165,10 +165,10 @@ describe("paths", () => {
     const { config } = loadConfig({
       env: { ...bare(), MCPP_DATA_DIR: "data" },
       flags: { config: path },
-      cwd: "/work",
+      cwd: "/home/u",
     });
     assert.equal(config.announceFile, join(folder, "sub", "a.json"));
-    assert.equal(config.dataDir, "/work/data");
+    assert.equal(config.dataDir, "/home/u/data");
   });
 
   it("have ~ for the home folder", () => {
