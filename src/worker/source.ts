@@ -219,11 +219,12 @@ export class ClaimLoop {
     const { source, logger, random } = this.#options;
     this.#failures++;
     this.#blind = false;
-    if (this.#failures === 1)
-      logger.warn(
-        { source: source.name, ...errorFacts(error) },
-        "a queue does not answer; it is tried again",
-      );
+    if (this.#failures === 1) {
+      const facts = { source: source.name, ...errorFacts(error) };
+      // One that says that it is closing is not broken: our own at the end of the node, or a peer's.
+      if (hasCode(error, "E_SHUTTING_DOWN")) logger.info(facts, "a queue is closing; it is tried again");
+      else logger.warn(facts, "a queue does not answer; it is tried again");
+    }
     const ceiling = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** (this.#failures - 1));
     await moveOnAfter(ceiling * (0.5 + random() / 2), () => this.#untilWoken());
   }

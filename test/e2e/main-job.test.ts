@@ -89,6 +89,8 @@ describe("a durable task from a client, through A, done by B", () => {
     assert.ok(row.assigned_worker?.endsWith(b.peer_id.slice(-8)), `${row.assigned_worker} is not B`);
     assert.equal(await b.stop(), 0);
     assert.equal(await a.stop(), 0);
+    for (const node of [a, b])
+      assert.doesNotMatch(node.stderr(), /"level":[45]0/, "an ordinary end is no reason to warn");
   });
 
   it("is taken over within lease + 1 s when the worker that has it is killed", async () => {

@@ -12,6 +12,8 @@ import {
   PeerTimeoutError,
   RemoteError,
   UnreachableError,
+  type FailureClass,
+  isFailureClass,
 } from "../../src/errors.ts";
 import { abandonOnCancel, type Nursery } from "../../src/nursery/index.ts";
 import {
@@ -28,18 +30,7 @@ const answerSchema = z.union([
   z.object({
     error: z.object({
       code: z.string(),
-      failureClass: z.enum([
-        "invalid",
-        "denied",
-        "not-found",
-        "conflict",
-        "lost",
-        "busy",
-        "timeout",
-        "unavailable",
-        "cancelled",
-        "internal",
-      ]),
+      failureClass: z.custom<FailureClass>(isFailureClass),
       message: z.string(),
       hint: z.string().optional(),
     }),
