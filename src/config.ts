@@ -2,7 +2,7 @@
  * The configuration of a node: flags over environment over the Python system's variables over file over defaults, each
  * value checked and its origin kept.
  *
- * What can be set is data, in config/settings.ts. Nothing outside this room reads the environment.
+ * What can be set is data, in config/settings/. Nothing outside this room reads the environment.
  */
 import { readFileSync, statSync } from "node:fs";
 import { aliasValue } from "./config/aliases.ts";
@@ -16,7 +16,13 @@ import {
 import { type ConfigFile, folderOf, readConfigFile } from "./config/file.ts";
 import { BadValue, type Kind, text } from "./config/kind.ts";
 import type { MountConfig, NodeConfig, StoreName } from "./config/node-config.ts";
-import { fallbackText, type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./config/settings.ts";
+import {
+  fallbackText,
+  type Setting,
+  SETTING_NAMES,
+  type SettingName,
+  SETTINGS,
+} from "./config/settings/index.ts";
 import { ConfigError } from "./errors.ts";
 
 export type { Environment, Kind, MountConfig, NodeConfig, Setting, SettingName, StoreName };

@@ -6,7 +6,7 @@
  * it, so what was unsafe there (any CORS origin, any host, a short token) is an error that says what is allowed.
  */
 import type { Environment } from "./environment.ts";
-import type { SettingName } from "./settings.ts";
+import type { SettingName } from "./settings/index.ts";
 
 /** Reads a variable of a rule by the name it has there. @returns undefined if it is unset or empty */
 export type Lookup = (name: string) => string | undefined;

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../errors.ts";
 import { nearMiss } from "./near-miss.ts";
-import { type Surroundings, xdg } from "./settings.ts";
+import { type Surroundings, xdg } from "./settings/index.ts";
 
 /** What a configuration file says, unread. */
 export interface ConfigFile {

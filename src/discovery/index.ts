@@ -1,4 +1,5 @@
 /** The shelf of discoveries: one file each, one line here. */
+import type { Mechanism } from "../p2p/index.ts";
 import type { Discovery } from "../peer/discovery.ts";
 import { announceFileDiscovery } from "./announce-file.ts";
 import { bootstrapDiscovery } from "./bootstrap.ts";
@@ -27,4 +28,9 @@ export function createDiscoveries(config: DiscoveryConfig): readonly Discovery[]
     ...(config.announceFiles.length > 0 ? [announceFileDiscovery(config.announceFiles)] : []),
     ...(config.bootstrap.length > 0 ? [bootstrapDiscovery(config.bootstrap)] : []),
   ];
+}
+
+/** Those of them that run over libp2p itself, to be opened with the host. */
+export function createMechanisms(_config: DiscoveryConfig): readonly Mechanism[] {
+  return [];
 }

@@ -25,8 +25,10 @@ import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
 import { Dialer, pathOf } from "./dialer.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
-import { type Libp2pNode, type NodeOptions, startLibp2p } from "./libp2p.ts";
+import { type NodeOptions, startLibp2p } from "./libp2p.ts";
+import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
+import { advertise, describeSelf, type Mechanism, openMechanisms } from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
@@ -65,6 +67,8 @@ export interface P2pHostOptions {
    */
   readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
+  /** What is opened with the libp2p node; the discoveries among it are asked after the others. */
+  readonly mechanisms?: readonly Mechanism[] | undefined;
   readonly table: PeerTable;
   readonly limits?: Partial<P2pLimits> | undefined;
   /** Whether peers that connect from loopback count as being on this machine. Default true. */
@@ -132,17 +136,21 @@ export interface P2pHost {
  */
 export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
   const { sharedToken, listen = ["/ip4/127.0.0.1/tcp/0"], announce = [], privateKey } = options;
+  const { mechanisms = [], clock, logger } = options;
   if (sharedToken !== undefined) checkToken(sharedToken, "the host's options");
   for (const address of [...listen, ...announce]) parseMultiaddr(address);
   const limits = { ...DEFAULT_P2P_LIMITS, ...options.limits };
 
   return options.nursery.start<P2pHost>(async (status) => {
     const stopped = Promise.withResolvers<void>();
-    const libp2p = await startListening({ privateKey, listen, announce, limits });
+    const libp2p = await startListening({ privateKey, listen, announce, limits, mechanisms });
     try {
       await openNursery(async (nursery) => {
-        const host = new Host(libp2p, nursery, limits, options, stopped.promise);
+        const opened = await openMechanisms(mechanisms, { libp2p, nursery, clock, logger });
+        const discoveries = [...(options.discoveries ?? []), ...opened];
+        const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
         await host.start();
+        advertise(discoveries, describeSelf(libp2p, privateKey), { nursery, logger });
         status.started(host);
         await host.untilClosed();
         nursery.cancel("the host is closing");

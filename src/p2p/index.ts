@@ -8,3 +8,5 @@ export { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 export { MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";
 export { callerOf } from "./session.ts";
 export type { OldWireNode } from "./protocols/task-queue/operation.ts";
+export type { Libp2pComponents, Mechanism, MechanismContext } from "./mechanism.ts";
+export type { Libp2pNode } from "./libp2p-node.ts";

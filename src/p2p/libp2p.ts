@@ -4,13 +4,14 @@
  * No mplex (five new streams a second), no plaintext, no TLS (fails with py-libp2p).
  */
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PrivateKey } from "@libp2p/interface";
+import type { PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
-import { type Ping, ping } from "@libp2p/ping";
+import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
+import type { Libp2pNode } from "./libp2p-node.ts";
 import {
   CONNECTIONS_PER_SECOND,
   MAX_EARLY_STREAMS,
@@ -20,6 +21,7 @@ import {
   STREAM_WINDOW_BYTES,
   UPGRADE_TIMEOUT_MS,
 } from "./limits.ts";
+import type { Mechanism } from "./mechanism.ts";
 
 /** How long one address may take before the next is tried; a dead port says so at once, a lost packet never. */
 const ADDRESS_DIAL_MS = 3000;
@@ -32,10 +34,9 @@ export interface NodeOptions {
   readonly listen: readonly string[];
   readonly announce: readonly string[];
   readonly limits: P2pLimits;
+  /** What is added to it. */
+  readonly mechanisms?: readonly Mechanism[] | undefined;
 }
-
-/** The node with its ping. */
-export type Libp2pNode = Libp2p<{ ping: Ping }>;
 
 /** Starts a node. @throws what libp2p says when it cannot listen */
 export async function startLibp2p({
@@ -43,11 +44,15 @@ export async function startLibp2p({
   listen,
   announce,
   limits,
+  mechanisms = [],
 }: NodeOptions): Promise<Libp2pNode> {
   return createLibp2p({
     privateKey,
-    addresses: { listen: [...listen], announce: [...announce] },
-    transports: [tcp(), webSockets()],
+    addresses: {
+      listen: [...listen, ...mechanisms.flatMap((one) => one.listen ?? [])],
+      announce: [...announce],
+    },
+    transports: [tcp(), webSockets(), ...mechanisms.flatMap((one) => one.transports ?? [])],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
@@ -66,6 +71,7 @@ export async function startLibp2p({
     },
     connectionMonitor: { pingInterval: MONITOR_INTERVAL_MS },
     services: {
+      ...Object.assign({}, ...mechanisms.map((one) => one.services)),
       identify: identify(),
       ping: ping({ maxInboundStreams: MAX_PINGS, maxOutboundStreams: MAX_PINGS }),
     },

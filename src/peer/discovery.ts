@@ -10,6 +10,21 @@ export interface PeerHint {
   readonly method: string;
 }
 
+/** What a node tells about itself wherever it can be found. */
+export interface SelfDescription {
+  readonly peerId: string;
+  /** Where it is reached now, best first, each ending in `/p2p/<peer id>`; empty if nowhere. */
+  multiaddrs(): readonly string[];
+  /**
+   * Calls `listener` whenever {@link SelfDescription.multiaddrs} would answer differently.
+   *
+   * @returns ends that
+   */
+  onChange(listener: () => void): () => void;
+  /** A signature over `bytes` with the key of the peer id, as libp2p makes it for that key's type. */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
 /** One way to find peers. */
 export interface Discovery {
   /** Stable name, e.g. `announce-file`, `bootstrap`. */
@@ -21,4 +36,10 @@ export interface Discovery {
    * @returns what was found; empty rather than an error when there is nothing
    */
   find(peerId: string | undefined, signal: AbortSignal): Promise<readonly PeerHint[]>;
+  /**
+   * Tells others where this node is, and keeps that true until it is cancelled; then takes it back as far as it can.
+   * Runs in a nursery of the host. Retries what can pass by itself; a rejection ends this mechanism's advertising only,
+   * and is logged. Absent: the mechanism only reads.
+   */
+  advertise?(self: SelfDescription): Promise<void>;
 }

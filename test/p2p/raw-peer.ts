@@ -4,7 +4,8 @@ import { multiaddr } from "@multiformats/multiaddr";
 import type { JsonObject } from "../../src/content/json.ts";
 import { encodeFrames, FrameDecoder } from "../../src/p2p/frame.ts";
 import { newIdentity } from "../../src/p2p/index.ts";
-import { type Libp2pNode, startLibp2p } from "../../src/p2p/libp2p.ts";
+import type { Libp2pNode } from "../../src/p2p/libp2p-node.ts";
+import { startLibp2p } from "../../src/p2p/libp2p.ts";
 import { DEFAULT_P2P_LIMITS } from "../../src/p2p/limits.ts";
 import { MCP_P2P_PROTOCOL } from "../../src/p2p/message.ts";
 

@@ -1,0 +1,38 @@
+/**
+ * Every setting of a node, as data: its names, its kind, its default and what it does.
+ *
+ * The flags, the environment variables, the file's keys, `--help`, `mcpp config show` and the reference page come from here.
+ */
+import { DISCOVERY } from "./discovery.ts";
+import { HTTP } from "./http.ts";
+import { P2P } from "./p2p.ts";
+import { SERVER } from "./server.ts";
+import type { Setting, SettingName, SettingTable } from "./setting.ts";
+import { TOOLS } from "./tools.ts";
+import { WORK } from "./work.ts";
+
+export { type Setting, type SettingName, type SettingTable, type Surroundings, xdg } from "./setting.ts";
+
+/** Every setting, in the order in which they are shown. */
+export const SETTINGS: SettingTable = {
+  ...SERVER,
+  ...HTTP,
+  ...P2P,
+  ...DISCOVERY,
+  ...WORK,
+  ...TOOLS,
+};
+
+/** The names of all settings, in the order of {@link SETTINGS}. */
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filter(isSettingName);
+
+/** Whether `name` is a setting. */
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+/** The default of a setting in words. */
+export function fallbackText(name: SettingName): string {
+  const setting: Setting<unknown> = SETTINGS[name];
+  return setting.fallbackText ?? setting.kind.show(setting.fallback({ env: {}, dataDir: "" }));
+}

@@ -1,0 +1,88 @@
+/** What is opened together with the libp2p node and runs over it: discoveries, and ways to be reached. */
+import type { PrivateKey } from "@libp2p/interface";
+import type { Libp2pInit } from "libp2p";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import { isCancelled, type Nursery } from "../nursery/index.ts";
+import type { Discovery, SelfDescription } from "../peer/discovery.ts";
+import type { Libp2pNode } from "./libp2p-node.ts";
+
+type TransportFactory = NonNullable<Libp2pInit["transports"]>[number];
+
+/** What libp2p gives to the services it makes. */
+export type Libp2pComponents = Parameters<TransportFactory>[0];
+
+/** What a mechanism gets when the node listens. */
+export interface MechanismContext {
+  readonly libp2p: Libp2pNode;
+  /** Ends with the host; what the mechanism does in the background lives in it. */
+  readonly nursery: Nursery;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** One thing that is added to the libp2p node. */
+export interface Mechanism {
+  /** Stable name, e.g. `dht`. */
+  readonly name: string;
+  /** Services for libp2p by name. A mechanism that needs one later keeps it when its factory is called. */
+  readonly services?: Readonly<Record<string, (components: Libp2pComponents) => unknown>> | undefined;
+  readonly transports?: readonly TransportFactory[] | undefined;
+  /** Addresses to listen on besides the configured ones, e.g. `/p2p-circuit`. */
+  readonly listen?: readonly string[] | undefined;
+  /**
+   * Called once, when the node listens.
+   *
+   * @returns the discovery that it is, if it is one
+   */
+  open?(context: MechanismContext): Promise<Discovery | undefined>;
+}
+
+/** Opens all of them. @returns the discoveries among them */
+export async function openMechanisms(
+  mechanisms: readonly Mechanism[],
+  context: MechanismContext,
+): Promise<readonly Discovery[]> {
+  const discoveries: Discovery[] = [];
+  for (const mechanism of mechanisms) {
+    const logger = context.logger.child({ mechanism: mechanism.name });
+    const discovery = await mechanism.open?.({ ...context, logger });
+    if (discovery) discoveries.push(discovery);
+  }
+  return discoveries;
+}
+
+/** Lets every discovery that can tell others where this node is, until the nursery ends. */
+export function advertise(
+  discoveries: readonly Discovery[],
+  self: SelfDescription,
+  { nursery, logger }: Pick<MechanismContext, "nursery" | "logger">,
+): void {
+  for (const discovery of discoveries) {
+    if (!discovery.advertise) continue;
+    nursery.startSoon(async () => {
+      try {
+        await discovery.advertise?.(self);
+      } catch (error) {
+        if (isCancelled(error)) throw error;
+        logger.warn(
+          { discovery: discovery.name, err: error },
+          "this node is no longer told of by a discovery",
+        );
+      }
+    }, `advertise by ${discovery.name}`);
+  }
+}
+
+/** The node as its discoveries tell of it. */
+export function describeSelf(libp2p: Libp2pNode, privateKey: PrivateKey): SelfDescription {
+  return {
+    peerId: libp2p.peerId.toString(),
+    multiaddrs: () => libp2p.getMultiaddrs().map(String),
+    onChange(listener) {
+      libp2p.addEventListener("self:peer:update", listener);
+      return () => libp2p.removeEventListener("self:peer:update", listener);
+    },
+    sign: async (bytes) => privateKey.sign(bytes),
+  };
+}
