@@ -1,4 +1,5 @@
-/** The vector clock and its root, for code that has to agree with nodes of the old system. */
+/** The pure functions of assignment, for code that has to agree with other nodes, the old system's among them. */
+export { type Candidate, ownerOf, type RankedCandidate, rankOwners } from "./assignment.ts";
 export {
   type ClockJson,
   MAX_CLOCK_ENTRIES,
@@ -9,3 +10,17 @@ export {
   parseClock,
   VectorClock,
 } from "./clock.ts";
+export { combinedHash, hammingDistance, peerHash, taskHash, workflowTaskHash } from "./hashes.ts";
+export { LegacyOrder } from "./legacy-order.ts";
+export { legacyOwner } from "./legacy-owner.ts";
+export {
+  bypassesGithub,
+  isP2pOnly,
+  MAX_WORKFLOW_FILE_CHARS,
+  parseTag,
+  parseTags,
+  priorityOfTags,
+  tagsInWorkflowFile,
+  WORKFLOW_TAGS,
+  type WorkflowTag,
+} from "./tags.ts";
