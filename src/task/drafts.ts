@@ -34,7 +34,7 @@ export function draftOf(task: NewTask, nowMs: number): TaskDraft {
   const modelName = task.modelName ?? "";
   const payload = checkBody("payload", task.payload);
   return {
-    id: randomUUID().replaceAll("-", ""),
+    id: newTaskId(nowMs),
     type: task.type,
     modelName,
     payload: task.payload,
@@ -45,6 +45,25 @@ export function draftOf(task: NewTask, nowMs: number): TaskDraft {
     digest: workDigest(task.type, modelName, payload),
     lane: laneOf(task.type, task.payload),
   };
+}
+
+/** Ids of one millisecond of one process are told apart by this, so that they are in order too. */
+let sameInstant = 0;
+const COUNTER_BITS = 12;
+const INSTANT_BITS = 48;
+
+/**
+ * 32 hexadecimal digits: a UUID of version 7 (RFC 9562, section 5.7) without its dashes, with 62 random bits. Ids that
+ * are given one after the other are close to each other in an index, and so in the file; random ones would make
+ * every submit touch a page of its own.
+ */
+function newTaskId(nowMs: number): string {
+  sameInstant = (sameInstant + 1) % 2 ** COUNTER_BITS;
+  const instant = Math.min(Math.max(Math.trunc(nowMs), 0), 2 ** INSTANT_BITS - 1);
+  const random = randomUUID();
+  const digits = (value: number, bits: number): string => value.toString(16).padStart(bits / 4, "0");
+  const head = `${digits(instant, INSTANT_BITS)}7${digits(sameInstant, COUNTER_BITS)}`;
+  return head + random.slice(19, 23) + random.slice(24);
 }
 
 /**

@@ -68,3 +68,32 @@ export const MCP: readonly object[] = [
   { jsonrpc: "2.0", id: 1, result: { a: 1 } },
   { jsonrpc: "2.0", id: 1, error: { code: -1, message: "m" } },
 ];
+
+const clock = { node_id: "n", vector: { n: 1 }, merkle_root: "0".repeat(64) };
+
+/** Requests of the old wire: every operation, with the fields that it reads. */
+export const OLD_REQUESTS: readonly object[] = [
+  {
+    op: "submit",
+    task_type: "echo",
+    model_name: "m",
+    payload: { n: 1, priority: 5, idempotency_key: "k" },
+  },
+  { op: "claim", worker_id: "w", supported_task_types: ["echo"], peer: "p", clock },
+  { op: "claim_many", worker_id: "w", task_types: "echo,t", max_tasks: 3, same_task_type: true },
+  { op: "complete", task_id: "t", worker_id: "w", status: "completed", result: { a: 1 }, error: null },
+  { op: "complete", task_id: "t", status: "failed", result: null, error: "e" },
+  { op: "release", task_id: "t", worker_id: "w", reason: "r" },
+  { op: "cancel", task_id: "t", reason: "r" },
+  { op: "heartbeat", peer: "p", clock },
+  { op: "list", status: "queued", limit: 50, task_types: ["echo"], cursor: "" },
+  { op: "get", task_id: "t" },
+  { op: "wait", task_id: "t", timeout_s: 0.001 },
+  { op: "status", detail: true },
+  { op: "call_tool", tool: "p2p_taskqueue_status", args: { detail: 1 } },
+  { op: "call_tool", tool_name: "p2p_taskqueue_submit", params: { task_type: "echo", payload: { n: 1 } } },
+  { op: "cache.set", key: "k", value: { v: 1 }, ttl_s: 5.5, origin_peer_id: "p", replicate: false },
+  { op: "cache.get", key: "k" },
+  { op: "cache.has", key: "k", token: "s" },
+  { op: "cache.delete", key: "k", replicate: true },
+];

@@ -2,7 +2,7 @@
  * The ways in. A face opens a connection, sends a few bad messages on it, the last of which may break it, and
  * waits until the other side has dealt with them.
  *
- * To fuzz another protocol of libp2p, add a line with `p2pFace`.
+ * To fuzz another protocol of libp2p whose messages are frames of JSON-RPC, add a line with `p2pFace`.
  */
 import { connect, type Socket } from "node:net";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -10,36 +10,10 @@ import { MCP_P2P_PROTOCOL } from "../../src/p2p/message.ts";
 import { rawPeer } from "../p2p/raw-peer.ts";
 import type { Random } from "../support/random.ts";
 import { CALLS, MCP } from "./corpus.ts";
+import { type Attack, type Face, listener, PROBE_MS, QUIET_MS } from "./face.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
+import { oldWireFace } from "./old-wire.ts";
 
-/** Where the process that is fuzzed listens. */
-export interface Addresses {
-  readonly http: string;
-  readonly p2p: string;
-  readonly linesPort: number;
-}
-
-/** An open way in. */
-export interface Attack extends AsyncDisposable {
-  /** Sends so many messages on one connection and waits for the end of it. */
-  send(random: Random, messages: number): Promise<void>;
-  /** Asks something sensible. @returns the answer's text */
-  probe(): Promise<string>;
-}
-
-/** A way in. */
-export interface Face {
-  readonly name: string;
-  /** Messages that one connection carries; a broken one ends it, so the last one only is broken. */
-  readonly perConnection: number;
-  open(addresses: Addresses): Promise<Attack>;
-}
-
-/** A connection on which nothing moves any more is given up after this: a mutated request may ask to wait. */
-const QUIET_MS = 150;
-
-/** A sensible question may take so long while the machine does other things. */
-const PROBE_MS = 20_000;
 /** Asked behind the good messages of a connection, so that its answer tells that they were dealt with. */
 const END = JSON.stringify({ jsonrpc: "2.0", id: "the-end", method: "ping" });
 const END_SEEN = '"the-end"';
@@ -62,14 +36,17 @@ function metaOf(): object {
 /** Every face. */
 export const FACES: readonly Face[] = [
   p2pFace(MCP_P2P_PROTOCOL, [...CALLS, ...MCP], framed, 12),
+  oldWireFace,
   {
     name: "http",
     perConnection: 12,
+    probeSeen: PROBE_SEEN,
     open: async ({ http }) => socketAttack(new URL(http).port, httpMessages, HTTP_END_SEEN, httpProbe()),
   },
   {
     name: "stdio lines",
     perConnection: 25,
+    probeSeen: PROBE_SEEN,
     open: async ({ linesPort }) => socketAttack(linesPort, lineMessages, END_SEEN, `${PROBE}\n`),
   },
 ];
@@ -94,6 +71,7 @@ export function p2pFace(
   return {
     name: protocol,
     perConnection,
+    probeSeen: PROBE_SEEN,
     async open({ p2p }) {
       const peer = await rawPeer();
       const exchange = async (bytes: Buffer, until: string, quietMs: number): Promise<string> => {
@@ -151,18 +129,6 @@ function conversation(socket: Socket, bytes: Buffer, until: string, quietMs: num
     socket.on("data", (chunk) => heard.push(chunk));
     socket.write(bytes);
   });
-}
-
-/** Calls `seen` once what it was given has `until` in it. */
-function listener(until: string, seen: () => void): { push(chunk: Buffer): void; text(): string } {
-  let text = "";
-  return {
-    push(chunk) {
-      text += chunk.toString("latin1");
-      if (text.includes(until)) seen();
-    },
-    text: () => text,
-  };
 }
 
 function lineMessages(random: Random, count: number): Buffer {

@@ -7,12 +7,14 @@ import { createServer } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createAuthority } from "../../src/authority/authority.ts";
 import { OWNER } from "../../src/authority/caller.ts";
+import { openLocalCache } from "../../src/cache/local.ts";
 import { systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import { newIdentity, openP2pHost } from "../../src/p2p/index.ts";
 import { createPeerTable } from "../../src/peer/table.ts";
 import { openMemoryStores } from "../../src/store/index.ts";
 import { serveTaskMethods } from "../../src/task/methods.ts";
+import { createPresence } from "../../src/workflow/presence.ts";
 import { p2pTransport, startHttp, stdioTransport } from "../../src/transport/index.ts";
 import { openSmallNode } from "../server/support.ts";
 import type { Report } from "./run.ts";
@@ -36,10 +38,23 @@ const http = await startHttp({
   inputSchemaOf: (name) => server.inputSchemaOf(name),
 });
 
+const authority = createAuthority();
+const presence = createPresence(systemClock);
 const host = await openP2pHost({
   ...common,
   privateKey: await newIdentity(),
-  authority: createAuthority(),
+  authority,
+  oldWire: {
+    authority,
+    presence,
+    queue: node.local,
+    cache: openLocalCache({ store: stores.cache, clock: systemClock }),
+    status: async (detail) => ({ ok: true, ...(detail && { scheduler: presence.scheduler() }) }),
+    async callTool(tool, args, caller, signal) {
+      const { isError, structuredContent } = await server.callTool(tool, args, { caller, signal });
+      return { ok: isError !== true, tool, result: structuredContent ?? null };
+    },
+  },
   table: createPeerTable({ clock: systemClock }),
   methods: serveTaskMethods(node.local),
   onMcp: (channel, caller) =>

@@ -1,14 +1,15 @@
 /** What must hold of every task in the file, looked at one by one. */
 import { McpError } from "../../errors.ts";
+import { MAX_HISTORY, type TaskEvent } from "../../task/task.ts";
 import { PHASE, type Phase } from "../phase.ts";
 import { damageOf, CHECKED_COLUMNS } from "./checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import {
   bodiesOf,
-  eventOf,
   FACT_COLUMNS,
   leaseRow,
   type LeaseRow,
+  historyOf,
   logLineOf,
   parsed,
   taskFacts,
@@ -55,10 +56,11 @@ function damageOfTask(connection: Connection, row: Row): readonly string[] {
       return [damaged === "task" ? "what was submitted has changed" : `its ${damaged} has changed`];
     const seq = Number(row["seq"]);
     const events = connection.all(HISTORY, { seq });
-    bodiesOf(row, connection.all(LOGS, { seq }).map(logLineOf), events.map(eventOf));
-    taskFacts(row);
+    const { createdAtMs } = taskFacts(row);
+    const history = historyOf(createdAtMs, events);
+    bodiesOf(row, connection.all(LOGS, { seq }).map(logLineOf), history);
     const lease = parsed(leaseRow, row);
-    return [...phaseRules(lease, row), ...historyRules(lease, events)];
+    return [...phaseRules(lease, row), ...historyRules(lease, events, history)];
   } catch (error) {
     if (error instanceof McpError) return [error.message];
     throw error;
@@ -91,24 +93,24 @@ const LAST_EVENTS: Readonly<Record<Phase, readonly string[]>> = {
   [PHASE.cancelled]: ["cancelled"],
 };
 
-function* historyRules(lease: LeaseRow, events: readonly Row[]): Generator<string> {
-  const last = events.at(-1);
-  if (!last) {
-    yield "its history is missing";
-    return;
-  }
-  const [first] = events;
-  if (last["n"] !== lease.events || Number(first?.["n"]) + events.length - 1 !== lease.events) {
-    yield "events are missing from its history";
-  }
-  const kind = String(last["kind"]);
+function* historyRules(
+  lease: LeaseRow,
+  rows: readonly Row[],
+  history: readonly TaskEvent[],
+): Generator<string> {
+  // Of the events after the first, which follows from the task, the last ones are kept.
+  const kept = Math.min(lease.events, MAX_HISTORY) - 1;
+  const numbers = rows.map(({ n }) => Number(n)).filter((n) => n !== 1);
+  const expected = Array.from({ length: kept }, (_, i) => lease.events - kept + 1 + i);
+  if (numbers.join() !== expected.join()) yield "events are missing from its history";
+  const kind = history.at(-1)?.kind ?? "";
   if (!LAST_EVENTS[lease.phase].includes(kind))
     yield `its state is not what its last event, ${kind}, made it`;
-  const claims = events.filter((event) => event["kind"] === "claimed");
-  const token = claims.at(-1)?.["token"] ?? 0;
+  const claims = history.filter((event) => event.kind === "claimed");
+  const token = claims.at(-1)?.token ?? 0;
   if (token !== lease.token)
     yield `its lease's token is ${lease.token}, not ${String(token)} as in its history`;
-  const refunds = events.filter((event) => event["kind"] === "released").length;
-  const whole = first?.["n"] === 1;
+  const refunds = history.filter((event) => event.kind === "released").length;
+  const whole = lease.events <= MAX_HISTORY;
   if (whole && lease.attempt !== claims.length - refunds) yield "its attempts are not those of its history";
 }

@@ -7,14 +7,13 @@
  */
 import * as z from "zod";
 import type { LaneChoice, StoreClaim, StoredClaim } from "../../task/store.ts";
-import type { Task } from "../../task/task.ts";
 import { StoreCorruptError } from "../../errors.ts";
 import { damageEffect } from "../effect.ts";
 import { Heap } from "../heap.ts";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
 import { type LaneScan, lanesIn } from "./lanes.ts";
-import { taskBySeq } from "./read.ts";
+import { leasedTask, wholeRow } from "./read.ts";
 import { parsed } from "./rows.ts";
 import { addEvent, applyEffect } from "./transition.ts";
 
@@ -30,9 +29,8 @@ const SIZE = `
 
 const LEASE = `
   UPDATE tasks SET phase = ${PHASE.leased}, attempt = attempt + 1, token = token + 1, events = events + 1,
-                   due_ms = :leaseUntilMs, lease_ms = :leaseUntilMs - :nowMs, worker_id = :workerId, holder = :holder, updated_ms = :nowMs
-   WHERE seq = :seq
-  RETURNING id, token, events`;
+                   due_ms = ?2, lease_ms = ?2 - ?3, updated_ms = ?3, worker_id = ?4, holder = ?5
+   WHERE seq = ?1`;
 
 interface Head {
   readonly seq: number;
@@ -41,8 +39,9 @@ interface Head {
 }
 
 const headRow = z.object({ seq: z.int(), priority: z.int() });
+/** What a lease counts up. */
+const countedRow = z.object({ id: z.string(), token: z.int(), events: z.int() });
 const sizeRow = z.object({ bytes: z.int() });
-const leasedRow = z.object({ id: z.string(), token: z.int(), events: z.int() });
 
 /** What a claim gave. */
 export interface Claimed {
@@ -69,7 +68,8 @@ export function claimTasks(
   while (claims.length < claim.limit) {
     const best = heads.pop();
     if (!best) break;
-    bytes += sizeOf(connection, best.seq);
+    // The first may have any size, and a single one is what most ask for.
+    if (claim.limit > 1) bytes += sizeOf(connection, best.seq);
     if (claims.length > 0 && bytes > claim.maxBytes) break;
     const leased = leaseTask(connection, best.seq, claim, nowMs);
     if (typeof leased === "string") damagedIds.push(leased);
@@ -106,14 +106,14 @@ function leaseTask(
   nowMs: number,
 ): StoredClaim | string {
   const { workerId, holder, leaseUntilMs } = claim;
-  const { id, token, events } = parsed(
-    leasedRow,
-    connection.get(LEASE, { seq, workerId, holder, leaseUntilMs, nowMs }),
-  );
+  const row = wholeRow(connection, seq);
+  const { id, token: last, events: before } = parsed(countedRow, row);
+  const [token, events] = [last + 1, before + 1];
+  connection.run(LEASE, [seq, leaseUntilMs, nowMs, workerId, holder]);
+  connection.counts.moved(PHASE.ready, PHASE.leased);
   addEvent(connection, seq, events, { atMs: nowMs, kind: "claimed", workerId, token });
   try {
-    const task: Task = taskBySeq(connection, seq);
-    return { task, token };
+    return { task: leasedTask(connection, row, { workerId, leaseUntilMs, nowMs }), token };
   } catch (error) {
     if (!(error instanceof StoreCorruptError)) throw error;
     const mover = { seq, events, phase: PHASE.leased, token, worker_id: workerId };

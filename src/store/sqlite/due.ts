@@ -58,6 +58,7 @@ export function settleDueTasks(connection: Connection, nowMs: number): Settled {
 function settleOne(connection: Connection, row: LeaseRow, nowMs: number): boolean {
   if (row.phase === PHASE.delayed) {
     connection.run(WAKE, { seq: row.seq });
+    connection.counts.moved(PHASE.delayed, PHASE.ready);
     return true;
   }
   const effect = expiryEffect(row.attempt, row.max_attempts);

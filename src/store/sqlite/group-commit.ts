@@ -1,8 +1,10 @@
 /**
  * Many writes, one fsync.
  *
- * Writes that are asked for in one turn of the event loop run in one transaction when it ends. Each runs in a
- * savepoint, so one that fails takes only itself back. Nobody hears of a success before the commit; if the commit
+ * Writes that are asked for in one turn of the event loop run in one transaction when it ends. One that fails before
+ * it has changed anything, as nearly all failing ones do, is left out. If one fails later, the transaction is taken
+ * back and done again with each write in a savepoint, so that only the failing one is taken back; savepoints for all
+ * were rejected, because SQLite copies every page that a write touches after one. Nobody hears of a success before the commit; if the commit
  * fails, everybody hears that, also those that were refused: what refused them may never have happened.
  *
  * Other processes may have the same file open. SQLite lets one write at a time, and whoever asks in vain asks again;
@@ -29,7 +31,7 @@ const YIELD_MS = 3;
 const MAX_LOCKED_MS = 10_000;
 
 interface Write {
-  /** Does it. @returns what tells its caller, once it is safe */
+  /** Does it, a second time if need be. @returns what tells its caller, once it is safe */
   readonly perform: () => () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -44,6 +46,8 @@ export class GroupCommit {
   #timer: NodeJS.Timeout | undefined;
   /** Since when the database has been found locked, by the monotonic clock. */
   #lockedSince: number | undefined;
+  /** The next transaction has savepoints. */
+  #careful = false;
 
   constructor(connection: Connection, neighbours: Neighbours, logger: Logger) {
     this.#connection = connection;
@@ -54,7 +58,8 @@ export class GroupCommit {
   /**
    * Runs `operation` in a transaction soon, together with others, in the order in which they were asked for.
    *
-   * @param operation - synchronous; what it throws is thrown to the caller, and nothing of it stays
+   * @param operation - synchronous; what it throws is thrown to the caller, and nothing of it stays. It may be run
+   *   again if it was taken back for another's sake, so it must leave nothing behind but what it writes
    * @returns what it returns, once that is on disk
    */
   write<T>(operation: () => T): Promise<T> {
@@ -117,6 +122,8 @@ export class GroupCommit {
     if (batch.length === 0) return;
     const tried: Write[] = [];
     const answers: (() => void)[] = [];
+    const connection = this.#connection;
+    const writesBefore = connection.writes;
     let begun = false;
     try {
       if (!this.#begin(mode)) {
@@ -124,9 +131,19 @@ export class GroupCommit {
         return;
       }
       begun = true;
-      this.#perform(batch, tried, answers);
-      this.#connection.run("COMMIT");
+      connection.counts.reset();
+      if (!this.#perform(batch, tried, answers)) {
+        connection.run("ROLLBACK");
+        this.#queue.unshift(...batch);
+        this.#careful = true;
+        this.#commitNext(mode);
+        return;
+      }
+      this.#careful = false;
+      connection.counts.flush(connection);
+      connection.run("COMMIT");
     } catch (error) {
+      this.#careful = false;
       this.#undo(error);
       // Without a transaction none had its turn, but asking again for each would only repeat the wait.
       const failed = begun ? tried : batch;
@@ -134,30 +151,47 @@ export class GroupCommit {
       for (const write of failed) write.reject(error);
       return;
     }
-    this.#neighbours.ring();
+    if (connection.writes !== writesBefore) this.#neighbours.ring();
     this.#queue.unshift(...batch.slice(tried.length));
     for (const answer of answers) answer();
   }
 
-  #perform(batch: readonly Write[], tried: Write[], answers: (() => void)[]): void {
+  /** @returns false if the transaction must be taken back and done again */
+  #perform(batch: readonly Write[], tried: Write[], answers: (() => void)[]): boolean {
     const startedAtMs = performance.now();
     for (const write of batch) {
       tried.push(write);
-      answers.push(this.#one(write));
-      if (performance.now() - startedAtMs > MAX_BATCH_MS) return;
+      const answer = this.#careful ? this.#guarded(write) : this.#one(write);
+      if (!answer) return false;
+      answers.push(answer);
+      if (performance.now() - startedAtMs > MAX_BATCH_MS) break;
+    }
+    return true;
+  }
+
+  /** One write. @returns its answer; undefined if it failed half done @throws only if the whole transaction is lost */
+  #one(write: Write): (() => void) | undefined {
+    const writesBefore = this.#connection.writes;
+    try {
+      return write.perform();
+    } catch (error) {
+      // A full disk may end the transaction, and with it what others in it did.
+      if (!this.#connection.inTransaction) throw error;
+      return this.#connection.writes === writesBefore ? () => write.reject(error) : undefined;
     }
   }
 
-  /** One write. @returns its answer @throws only if the whole transaction is lost */
-  #one(write: Write): () => void {
+  /** One write that can be taken back alone. @returns its answer @throws only if the whole transaction is lost */
+  #guarded(write: Write): () => void {
+    const counts = this.#connection.counts.mark();
     this.#connection.run("SAVEPOINT one_write");
     try {
       const answer = write.perform();
       this.#connection.run("RELEASE one_write");
       return answer;
     } catch (error) {
-      // A full disk may end the transaction, and with it what others in it did.
       if (!this.#connection.inTransaction) throw error;
+      this.#connection.counts.reset(counts);
       this.#connection.run("ROLLBACK TO one_write");
       this.#connection.run("RELEASE one_write");
       return () => write.reject(error);

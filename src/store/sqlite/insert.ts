@@ -7,7 +7,6 @@ import { PHASE } from "../phase.ts";
 import { taskChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
 import { parsed } from "./rows.ts";
-import { addEvent } from "./transition.ts";
 
 /** A draft whose payload is text already, as it was when the submit was called. */
 export interface PackedDraft {
@@ -17,21 +16,22 @@ export interface PackedDraft {
 
 const BY_KEY = "SELECT id, digest FROM tasks WHERE idempotency_key = :key";
 
-// The id is made by the queue, so a conflict is a caller's mistake: it is found by the empty answer.
+// The id is made by the queue, so a conflict is a caller's mistake: it is found by nothing being inserted. RETURNING
+// was rejected: SQLite gathers what it returns in a table of its own.
 const INSERT = `
   INSERT INTO tasks (id, type, model_name, lane, priority, phase, max_attempts, due_ms, ready_ms,
                      idempotency_key, digest, created_ms, updated_ms)
-  VALUES (:id, :type, :modelName, :lane, :priority, :phase, :maxAttempts, :dueMs, :nowMs,
-          :idempotencyKey, :digest, :nowMs, :nowMs)
-  ON CONFLICT (id) DO NOTHING
-  RETURNING seq`;
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?9, ?9)
+  ON CONFLICT (id) DO NOTHING`;
 
-const INSERT_PAYLOAD = "INSERT INTO payloads (seq, payload, crc) VALUES (:seq, :payload, :crc)";
+const INSERT_PAYLOAD = "INSERT INTO payloads (seq, payload, crc) VALUES (?1, ?2, ?3)";
 
 const knownRow = z.object({ id: z.string(), digest: z.string() });
-const insertedRow = z.object({ seq: z.int() });
 
-/** Inserts one task, or finds the one that has its idempotency key. */
+/**
+ * Inserts one task, or finds the one that has its idempotency key. That it was submitted is not written into its
+ * history: its row says when.
+ */
 export function insertTask(
   connection: Connection,
   { draft, payload }: PackedDraft,
@@ -45,23 +45,23 @@ export function insertTask(
     return { taskId: id, created: false };
   }
   const later = draft.notBeforeMs !== undefined && draft.notBeforeMs > nowMs;
-  const row = connection.get(INSERT, {
-    id: draft.id,
-    type: draft.type,
-    modelName: draft.modelName,
-    lane: draft.lane,
-    priority: draft.priority,
-    phase: later ? PHASE.delayed : PHASE.ready,
-    maxAttempts: draft.maxAttempts,
-    dueMs: later ? (draft.notBeforeMs ?? null) : null,
-    idempotencyKey: draft.idempotencyKey ?? null,
-    digest: draft.digest,
+  const phase = later ? PHASE.delayed : PHASE.ready;
+  const seq = connection.insert(INSERT, [
+    draft.id,
+    draft.type,
+    draft.modelName,
+    draft.lane,
+    draft.priority,
+    phase,
+    draft.maxAttempts,
+    later ? (draft.notBeforeMs ?? null) : null,
     nowMs,
-  });
-  if (!row) throw new InvalidInputError(`the task id ${draft.id} is taken`);
-  const { seq } = parsed(insertedRow, row);
+    draft.idempotencyKey ?? null,
+    draft.digest,
+  ]);
+  if (seq === undefined) throw new InvalidInputError(`the task id ${draft.id} is taken`);
+  connection.counts.moved(undefined, phase);
   const fixed = { ...draft, idempotencyKey: draft.idempotencyKey ?? null, createdMs: nowMs };
-  connection.run(INSERT_PAYLOAD, { seq, payload, crc: taskChecksum(fixed, payload) });
-  addEvent(connection, seq, 1, { atMs: nowMs, kind: "submitted" });
+  connection.run(INSERT_PAYLOAD, [seq, payload, taskChecksum(fixed, payload)]);
   return { taskId: draft.id, created: true };
 }

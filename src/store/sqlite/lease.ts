@@ -21,11 +21,11 @@ import * as z from "zod";
 
 const BY_ID = `
   SELECT seq, phase, token, settled_token, due_ms, worker_id, holder, attempt, max_attempts, events
-    FROM tasks WHERE id = :taskId`;
+    FROM tasks WHERE id = ?1`;
 
 const RENEW = `
   UPDATE tasks SET phase = ${PHASE.leased}, due_ms = :leaseUntilMs, lease_ms = :leaseUntilMs - :nowMs, updated_ms = :nowMs
-   WHERE id = :taskId AND phase IN (${PHASE.leased}, ${PHASE.ready}) AND token = :token AND holder = :holder`;
+   WHERE id = :taskId AND phase = :phase AND token = :token AND holder = :holder`;
 
 const RESULT = "SELECT result FROM outcomes WHERE seq = :seq";
 
@@ -46,7 +46,7 @@ const FORGET_LOGS = "DELETE FROM logs WHERE seq = :seq AND n <= :upTo";
 
 /** The row that leases of a task are compared with; undefined if the task is unknown. */
 export function findLease(connection: Connection, taskId: string): LeaseRow | undefined {
-  const row = connection.get(BY_ID, { taskId });
+  const row = connection.get(BY_ID, [taskId]);
   return row && parsed(leaseRow, row);
 }
 
@@ -58,8 +58,12 @@ export function renewLease(
   nowMs: number,
 ): void {
   const { taskId, token, holder } = lease;
-  const changed = connection.run(RENEW, { taskId, token, holder, leaseUntilMs, nowMs });
-  if (changed === 0) throw new LeaseLostError(taskId, token);
+  const values = { taskId, token, holder, leaseUntilMs, nowMs };
+  if (connection.run(RENEW, { ...values, phase: PHASE.leased }) > 0) return;
+  // It had run out, and nobody else was given the task.
+  const revived = connection.run(RENEW, { ...values, phase: PHASE.ready });
+  if (revived === 0) throw new LeaseLostError(taskId, token);
+  connection.counts.moved(PHASE.ready, PHASE.leased);
 }
 
 /** Adds progress and log lines. @throws LeaseLostError, MessageTooLargeError */

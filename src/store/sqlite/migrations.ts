@@ -161,8 +161,20 @@ const CHECKSUMS = `
 /** How long the lease in force was when its worker last asked; NULL once the owner has lengthened it by itself. */
 const LEASE_LENGTH = "ALTER TABLE tasks ADD COLUMN lease_ms REAL;";
 
+/** What these counted is added up in memory; see counts.ts. */
+const NO_TRIGGERS = `
+  DROP TRIGGER IF EXISTS task_inserted;
+  DROP TRIGGER IF EXISTS task_moved;
+  DROP TRIGGER IF EXISTS task_deleted;`;
+
 /** In the order in which they are taken. The database is at version n once the first n were. */
-const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX, CACHE_VERSIONS, CHECKSUMS, LEASE_LENGTH];
+const MIGRATIONS: readonly string[] = [
+  TASKS + CACHE + OUTBOX,
+  CACHE_VERSIONS,
+  CHECKSUMS,
+  LEASE_LENGTH,
+  NO_TRIGGERS,
+];
 
 const versionRow = z.object({ user_version: z.int() });
 

@@ -1,45 +1,84 @@
 /** Reads tasks. Nothing here waits for a write: what was acknowledged is in the file already. */
 import * as z from "zod";
 import type { QueueStats, TaskFilter, TaskPage } from "../../task/queue.ts";
-import type { Task } from "../../task/task.ts";
+import type { LogLine, Task, TaskEvent } from "../../task/task.ts";
 import { StoreCorruptError } from "../../errors.ts";
 import { cursorAfter, seqOfCursor } from "../cursor.ts";
-import { type Phase, PHASES, phasesOf } from "../phase.ts";
+import { PHASE, type Phase, PHASES, phasesOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
 import { summaryOf, taskOf } from "../task-view.ts";
 import { CHECKED_COLUMNS, checkTask } from "./checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { CORRUPT_HINT } from "./failure.ts";
-import { bodiesOf, eventOf, FACT_COLUMNS, logLineOf, parsed, taskFacts } from "./rows.ts";
+import { bodiesOf, FACT_COLUMNS, historyOf, logLineOf, parsed, submittedAt, taskFacts } from "./rows.ts";
 
 const WHOLE_TASK = `
   SELECT ${FACT_COLUMNS}, ${CHECKED_COLUMNS}
     FROM tasks t LEFT JOIN payloads p ON p.seq = t.seq LEFT JOIN outcomes o ON o.seq = t.seq`;
-const BY_ID = `${WHOLE_TASK} WHERE t.id = :taskId`;
-const BY_SEQ = `${WHOLE_TASK} WHERE t.seq = :seq`;
-const LOGS = "SELECT at_ms, stream, message FROM logs WHERE seq = :seq ORDER BY n";
-const HISTORY = "SELECT at_ms, kind, worker_id, token, detail FROM history WHERE seq = :seq ORDER BY n";
+const BY_ID = `${WHOLE_TASK} WHERE t.id = ?1`;
+const BY_SEQ = `${WHOLE_TASK} WHERE t.seq = ?1`;
+const LOGS = "SELECT at_ms, stream, message FROM logs WHERE seq = ?1 ORDER BY n";
+const HISTORY = "SELECT n, at_ms, kind, worker_id, token, detail FROM history WHERE seq = ?1 ORDER BY n";
 
 /** The task of an id; undefined if there is none. */
 export function taskById(connection: Connection, taskId: string): Task | undefined {
-  const row = connection.get(BY_ID, { taskId });
+  const row = connection.get(BY_ID, [taskId]);
   return row && wholeTask(connection, row);
 }
 
-/** The task of a submission number that is known to exist. */
-export function taskBySeq(connection: Connection, seq: number): Task {
-  const row = connection.get(BY_SEQ, { seq });
+/** The row of a task's submission number that is known to exist, for {@link leasedTask}. */
+export function wholeRow(connection: Connection, seq: number): Row {
+  const row = connection.get(BY_SEQ, [seq]);
   if (!row) throw new StoreCorruptError(`the task number ${seq} is missing`, { hint: CORRUPT_HINT });
-  return wholeTask(connection, row);
+  return row;
+}
+
+/** What a lease makes of a task. */
+interface NewLease {
+  readonly workerId: string;
+  readonly leaseUntilMs: number;
+  readonly nowMs: number;
+}
+
+/**
+ * A task as it is under a lease that was just given.
+ *
+ * @param row - as it was before, so that a claim reads its task once
+ * @throws StoreCorruptError if what was submitted is damaged
+ */
+export function leasedTask(connection: Connection, row: Row, lease: NewLease): Task {
+  checkTask(row);
+  const before = taskFacts(row);
+  const { seq, createdAtMs } = before;
+  const facts = {
+    ...before,
+    phase: PHASE.leased,
+    attempt: before.attempt + 1,
+    workerId: lease.workerId,
+    dueMs: lease.leaseUntilMs,
+    updatedAtMs: lease.nowMs,
+  };
+  if (before.events > 1) return taskOf(facts, bodiesOf(row, ...recordOf(connection, seq, createdAtMs)));
+  // Nobody had it before, so it has no logs, and a history that is known.
+  const { workerId, nowMs: atMs } = lease;
+  const claimed = { atMs, kind: "claimed", workerId, token: before.token + 1 } as const;
+  return taskOf(facts, bodiesOf(row, [], [submittedAt(createdAtMs), claimed]));
 }
 
 function wholeTask(connection: Connection, row: Row): Task {
   checkTask(row);
   const facts = taskFacts(row);
-  const { seq } = facts;
-  const logs = connection.all(LOGS, { seq }).map(logLineOf);
-  const history = connection.all(HISTORY, { seq }).map(eventOf);
-  return taskOf(facts, bodiesOf(row, logs, history));
+  return taskOf(facts, bodiesOf(row, ...recordOf(connection, facts.seq, facts.createdAtMs)));
+}
+
+/** The logs and the history of a task. */
+function recordOf(
+  connection: Connection,
+  seq: number,
+  createdAtMs: number,
+): [readonly LogLine[], readonly TaskEvent[]] {
+  const logs = connection.all(LOGS, [seq]).map(logLineOf);
+  return [logs, historyOf(createdAtMs, connection.all(HISTORY, [seq]))];
 }
 
 // Each finds a page of one kind of task at one end of an index. A page of several kinds is merged from theirs; one
@@ -103,7 +142,7 @@ const countRow = z.object({ phase: z.int(), n: z.int() });
 const sinceRow = z.object({ since_ms: z.number().nullable() });
 const overdueRow = sinceRow.extend({ n: z.int() });
 
-/** How full the queue is. Counts are kept by triggers, so its cost does not depend on how many tasks there are. */
+/** How full the queue is. Counts are kept (counts.ts), so its cost does not depend on how many tasks there are. */
 export function readStats(connection: Connection, nowMs: number): QueueStats {
   const counts = new Map(
     connection

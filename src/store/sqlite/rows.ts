@@ -104,6 +104,22 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/**
+ * A task's history, oldest first. Its first event is not kept but follows from the task; files from before it was
+ * left out have it as number 1.
+ *
+ * @param rows - of the table `history`, in order
+ */
+export function historyOf(createdAtMs: number, rows: readonly Row[]): readonly TaskEvent[] {
+  const later = rows.filter(({ n }) => n !== 1).map(eventOf);
+  return [submittedAt(createdAtMs), ...later];
+}
+
+/** The first event of every task. */
+export function submittedAt(createdAtMs: number): TaskEvent {
+  return { atMs: createdAtMs, kind: "submitted" };
+}
+
 /** @param row - of the table `history` */
 export function eventOf(row: Row): TaskEvent {
   const { at_ms, kind, worker_id, token, detail } = row;

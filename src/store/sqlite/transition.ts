@@ -6,20 +6,20 @@ import { textChecksum } from "./checksum.ts";
 import type { Connection } from "./connection.ts";
 
 const MOVE = `
-  UPDATE tasks SET phase = :phase, due_ms = :dueMs, ready_ms = :nowMs, updated_ms = :nowMs,
-                   attempt = attempt - :refund, settled_token = :settledToken, events = events + 1,
-                   holder = CASE WHEN :endsLease THEN NULL ELSE holder END
-   WHERE seq = :seq`;
+  UPDATE tasks SET phase = ?2, due_ms = ?3, ready_ms = ?4, updated_ms = ?4, attempt = attempt - ?5,
+                   settled_token = ?6, events = events + 1, holder = CASE WHEN ?7 THEN NULL ELSE holder END
+   WHERE seq = ?1`;
 
 const SET_OUTCOME = `
-  INSERT INTO outcomes (seq, error, result, crc) VALUES (:seq, :error, :result, :crc)
+  INSERT INTO outcomes (seq, error, result, crc) VALUES (?1, ?2, ?3, ?4)
   ON CONFLICT (seq) DO UPDATE SET error = excluded.error, result = excluded.result, crc = excluded.crc`;
 
 const ADD_EVENT = `
   INSERT INTO history (seq, n, at_ms, kind, worker_id, token, detail)
-  VALUES (:seq, :n, :atMs, :kind, :workerId, :token, :detail)`;
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)`;
 
-const FORGET_EVENTS = "DELETE FROM history WHERE seq = :seq AND n > 1 AND n <= :upTo";
+// Not the first one, which files from before it was left out of them have.
+const FORGET_EVENTS = "DELETE FROM history WHERE seq = ?1 AND n > 1 AND n <= ?2";
 
 /** The task that moves, as it was before. */
 export interface Mover {
@@ -39,18 +39,13 @@ export function applyEffect(
   settledToken: number | null = null,
 ): void {
   const { seq } = mover;
-  connection.run(MOVE, {
-    seq,
-    phase: effect.phase,
-    dueMs: effect.dueMs ?? null,
-    nowMs,
-    refund: effect.attemptCounts ? 0 : 1,
-    settledToken,
-    endsLease: effect.endsLease === true ? 1 : 0,
-  });
+  const refund = effect.attemptCounts ? 0 : 1;
+  const endsLease = effect.endsLease === true ? 1 : 0;
+  connection.run(MOVE, [seq, effect.phase, effect.dueMs ?? null, nowMs, refund, settledToken, endsLease]);
+  connection.counts.moved(mover.phase, effect.phase);
   if (effect.outcome) {
     const [error, result] = [jsonOrNull(effect.outcome.error), jsonOrNull(effect.outcome.result)];
-    connection.run(SET_OUTCOME, { seq, error, result, crc: textChecksum(seq, error, result) });
+    connection.run(SET_OUTCOME, [seq, error, result, textChecksum(seq, error, result)]);
   }
   // A result may come under a lease that has run out.
   const leased = mover.phase === PHASE.leased || settledToken !== null;
@@ -66,8 +61,8 @@ export function applyEffect(
 /** Writes event number `n` of a task and forgets what is too old, but never the first. */
 export function addEvent(connection: Connection, seq: number, n: number, event: TaskEvent): void {
   const { atMs, kind, workerId = null, token = null, detail = null } = event;
-  connection.run(ADD_EVENT, { seq, n, atMs, kind, workerId, token, detail });
-  if (n > MAX_HISTORY) connection.run(FORGET_EVENTS, { seq, upTo: n - MAX_HISTORY + 1 });
+  connection.run(ADD_EVENT, [seq, n, atMs, kind, workerId, token, detail]);
+  if (n > MAX_HISTORY) connection.run(FORGET_EVENTS, [seq, n - MAX_HISTORY + 1]);
 }
 
 function jsonOrNull(value: object | undefined): string | null {
