@@ -136,7 +136,7 @@ async function opener(target: string | URL | Connectable, opening: Opening): Pro
 
 /** libp2p is loaded only when a peer is meant: it costs half a second. */
 async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTransport> {
-  const { loadIdentity, newIdentity, openP2pHost } = await import("./p2p/index.ts");
+  const { createReach, loadIdentity, newIdentity, openP2pHost } = await import("./p2p/index.ts");
   const { p2pTransport } = await import("./transport/p2p.ts");
   const { createPeerTable } = await import("./peer/table.ts");
   const { clock, logger, host, identityFile, token, closing } = opening;
@@ -150,6 +150,7 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
     methods: [],
     sharedToken: token,
     discoveries: [],
+    mechanisms: await createReach({ relayVia: [], holePunch: true, upnp: false }),
     table: createPeerTable({ clock }),
   });
   closing.push(() => p2p.close());

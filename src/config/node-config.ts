@@ -45,6 +45,18 @@ export interface NodeConfig {
   /** Peer ids and multiaddrs. */
   readonly cachePeers: readonly string[];
   readonly sendTokenToOldPeers: boolean;
+  /** Whether the node is a relay. */
+  readonly relay: boolean;
+  readonly relayFor: "ours" | "anyone";
+  readonly relayReservations: number;
+  readonly relayReservationMs: number;
+  /** 0: no limit. */
+  readonly relayConnectionMib: number;
+  readonly relayConnectionMs: number;
+  /** Each with the relay's peer id at the end. */
+  readonly relayVia: readonly string[];
+  readonly holePunch: boolean;
+  readonly upnp: boolean;
   /** 0: do not work. */
   readonly workers: number;
   readonly workFor: readonly string[];

@@ -3,7 +3,8 @@ import { callerName } from "../authority/caller.ts";
 import { serveCacheMethods } from "../cache/methods.ts";
 import { serveReplicaMethods } from "../cache/replica-methods.ts";
 import { startReplication } from "../cache/replicate.ts";
-import type { OldWireNode, P2pHost } from "../p2p/index.ts";
+import type { NodeConfig } from "../config.ts";
+import type { OldWireNode, P2pHost, ReachConfig } from "../p2p/index.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
@@ -25,7 +26,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
   if (!config.p2p) return ALONE;
   // libp2p takes half a second to load, which a node without peers need not wait for.
-  const { loadIdentity, openP2pHost } = await import("../p2p/index.ts");
+  const { createReach, loadIdentity, openP2pHost } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
   const discovery = { announceFiles: config.announceFiles, bootstrap: config.bootstrap };
   const host = await openP2pHost({
@@ -42,7 +43,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     sharedToken: config.token,
     sendTokenToOldPeers: config.sendTokenToOldPeers,
     discoveries: createDiscoveries(discovery),
-    mechanisms: createMechanisms(discovery),
+    mechanisms: [...(await createReach(reachOf(config))), ...createMechanisms(discovery)],
     table,
   });
   closers.add("the libp2p host", () => host.close());
@@ -53,6 +54,21 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     multiaddrs: () => host.multiaddrs(),
     announce: (mcpUrl) => announce(foundation, host, mcpUrl),
   };
+}
+
+/** A mebibyte. */
+const MIB = 1024 * 1024;
+
+/** How the configuration wants the node to be reached. */
+function reachOf(config: NodeConfig): ReachConfig {
+  const { relayFor, relayVia, holePunch, upnp } = config;
+  const limits = {
+    reservations: config.relayReservations,
+    reservationMs: config.relayReservationMs,
+    connectionBytes: config.relayConnectionMib * MIB,
+    connectionMs: config.relayConnectionMs,
+  };
+  return { relay: config.relay ? { limits, relayFor } : undefined, relayVia, holePunch, upnp };
 }
 
 /** Keeps copies of the cache at those peers that are to have one. */

@@ -22,10 +22,32 @@ export function parseMultiaddr(text: string): Multiaddr {
   }
 }
 
+/** Whether an address, or the other end of a connection, is reached through a relay. */
+export function isRelayed(address: Multiaddr): boolean {
+  return address.getComponents().some(({ name }) => name === "p2p-circuit");
+}
+
+/**
+ * The relay of an address that leads through one, as an address; undefined for all others, and where the relay has no
+ * peer id.
+ */
+export function relayIn(address: Multiaddr): Multiaddr | undefined {
+  if (!isRelayed(address)) return undefined;
+  const relay = address.decapsulate("/p2p-circuit");
+  return peerIdIn(relay) === undefined ? undefined : relay;
+}
+
 /** The peer id at the end of a multiaddr, if it has one; a relay's id does not count. */
 export function peerIdIn(address: Multiaddr): string | undefined {
   const last = address.getComponents().at(-1);
   return last?.name === "p2p" ? last.value : undefined;
+}
+
+/** With the id in the address, libp2p refuses any other peer before a stream is opened. */
+export function nameAddress(address: Multiaddr, peerId: string | undefined): Multiaddr {
+  return peerId === undefined || peerIdIn(address) !== undefined
+    ? address
+    : address.encapsulate(`/p2p/${peerId}`);
 }
 
 /** Whether a multiaddr leads to this machine's loopback interface and nowhere else; a name or a relay does not. */

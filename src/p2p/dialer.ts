@@ -13,7 +13,9 @@ import { abortable, openNursery, rethrowIfCancelled } from "../nursery/index.ts"
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
-import { parseMultiaddr, peerIdIn } from "./address.ts";
+import { nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
+import { dialAddresses } from "./dial-addresses.ts";
+import { bestConnection, pathOf } from "./path.ts";
 
 /** What dialling needs. */
 export interface DialerOptions {
@@ -23,6 +25,8 @@ export interface DialerOptions {
   readonly logger: Logger;
   /** Whether a peer that nobody asked for by name is good enough. */
   readonly acceptsAny: (connection: Connection) => Promise<boolean>;
+  /** Makes this node known to a relay, which serves only those it knows. */
+  readonly introduce: (relay: Multiaddr) => Promise<void>;
 }
 
 /** Finds and dials peers. Runs in the scope of its caller, whose deadline bounds it. */
@@ -61,10 +65,7 @@ export class Dialer {
 
   /** An open connection to the peer, if there is one; a direct one before a relayed one. */
   existing(peerId: string): Connection | undefined {
-    const open = this.#options.libp2p
-      .getConnections(parsePeerId(peerId))
-      .filter((connection) => connection.status === "open");
-    return open.find((connection) => connection.limits === undefined) ?? open[0];
+    return bestConnection(this.#options.libp2p, parsePeerId(peerId));
   }
 
   #search(target: PeerTarget, failures: unknown[]): Promise<Connection | undefined> {
@@ -152,10 +153,10 @@ export class Dialer {
     wanted: string | undefined,
     method: string,
   ): Promise<Connection> {
-    const { libp2p, table } = this.#options;
+    const { libp2p, table, introduce, logger } = this.#options;
     const named = addresses.map((address) => nameAddress(address, wanted));
     try {
-      const connection = await abortable((signal) => libp2p.dial(named, { signal }));
+      const connection = await dialAddresses(named, { libp2p, introduce, logger });
       const peerId = connection.remotePeer.toString();
       if (wanted !== undefined && peerId !== wanted) {
         throw new PeerIdentityError(`peer ${peerId} answered where ${wanted} was expected`);
@@ -174,24 +175,12 @@ export class Dialer {
   }
 }
 
-/** How a connection runs. */
-export function pathOf(connection: Connection): "direct" | "relayed" {
-  return connection.limits === undefined ? "direct" : "relayed";
-}
-
 function parsePeerId(text: string): ReturnType<typeof peerIdFromString> {
   try {
     return peerIdFromString(text);
   } catch (cause) {
     throw new InvalidInputError(`'${text}' is no peer id`, { cause, hint: "it looks like 12D3Koo…" });
   }
-}
-
-/** With the id in the address, libp2p refuses any other peer before a stream is opened. */
-function nameAddress(address: Multiaddr, peerId: string | undefined): Multiaddr {
-  return peerId === undefined || peerIdIn(address) !== undefined
-    ? address
-    : address.encapsulate(`/p2p/${peerId}`);
 }
 
 function dialError(error: unknown, addresses: readonly Multiaddr[], wanted: string | undefined): McpError {

@@ -1,5 +1,6 @@
 /** This node on the peer-to-peer network: it serves its methods, calls those of others, and carries MCP. */
 import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Authority } from "../authority/authority.ts";
 import type { PeerCaller } from "../authority/caller.ts";
 import { covers } from "../authority/grant.ts";
@@ -23,19 +24,22 @@ import type { PeerTable } from "../peer/table.ts";
 import { checkToken } from "../peer/token.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
-import { Dialer, pathOf } from "./dialer.ts";
+import { Dialer } from "./dialer.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-import { advertise, describeSelf, type Mechanism, openMechanisms } from "./mechanism.ts";
+import { advertise, describeSelf, type Mechanism, type MechanismHost, openMechanisms, serveMechanisms } from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
+import { LinkWatch } from "./link-watch.ts";
+import { followPaths } from "./paths.ts";
 import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { STREAM_PROTOCOLS } from "./protocols/index.ts";
 import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
 import type { OldWireNode } from "./protocols/task-queue/operation.ts";
 import { Sessions } from "./session.ts";
+import { type P2pStats, statsOf } from "./stats.ts";
 
 /** How long the libp2p node may take to close its connections; after that their sockets are cut. */
 const STOP_MS = 5000;
@@ -73,25 +77,6 @@ export interface P2pHostOptions {
   readonly limits?: Partial<P2pLimits> | undefined;
   /** Whether peers that connect from loopback count as being on this machine. Default true. */
   readonly trustLoopback?: boolean | undefined;
-}
-
-/** Counts of a running host. */
-export interface P2pStats {
-  readonly connections: number;
-  /** Streams to peers that our calls share. */
-  readonly links: number;
-  /** Our calls that are unanswered. */
-  readonly inFlight: number;
-  /** Streams that peers have opened. */
-  readonly inboundStreams: number;
-  /** Calls of peers that are being answered. */
-  readonly serving: number;
-  /** Bytes that wait to be sent, on all streams. */
-  readonly unsentBytes: number;
-  /** The most bytes that ever waited on one open stream. */
-  readonly peakUnsentBytes: number;
-  /** Answers that came after their call was given up, or to no call at all. */
-  readonly strayAnswers: number;
 }
 
 /** Options of what waits for a peer. */
@@ -146,10 +131,12 @@ export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
     const libp2p = await startListening({ privateKey, listen, announce, limits, mechanisms });
     try {
       await openNursery(async (nursery) => {
-        const opened = await openMechanisms(mechanisms, { libp2p, nursery, clock, logger });
+        const context = { libp2p, nursery, clock, logger };
+        const opened = await openMechanisms(mechanisms, context);
         const discoveries = [...(options.discoveries ?? []), ...opened];
         const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
         await host.start();
+        serveMechanisms(mechanisms, host, context);
         advertise(discoveries, describeSelf(libp2p, privateKey), { nursery, logger });
         status.started(host);
         await host.untilClosed();
@@ -172,10 +159,11 @@ async function startListening(options: NodeOptions): Promise<Libp2pNode> {
   }
 }
 
-class Host implements P2pHost {
+class Host implements P2pHost, MechanismHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
   readonly #libp2p: Libp2pNode;
+  readonly #nursery: Nursery;
   readonly #limits: P2pLimits;
   readonly #options: P2pHostOptions;
   readonly #sessions: Sessions;
@@ -183,6 +171,7 @@ class Host implements P2pHost {
   readonly #served = new Set<ServedStream>();
   readonly #channels = new Set<SessionStream>();
   readonly #stopped: Promise<void>;
+  readonly #watch: LinkWatch;
   #closed = false;
   #close: () => void = () => undefined;
   #stopSweep: () => void = () => undefined;
@@ -197,6 +186,7 @@ class Host implements P2pHost {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
     const { sendTokenToOldPeers = false } = options;
     this.#libp2p = libp2p;
+    this.#nursery = nursery;
     this.#limits = limits;
     this.#options = options;
     this.#stopped = stopped;
@@ -216,15 +206,19 @@ class Host implements P2pHost {
     });
     this.#sessions = sessions;
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
-    const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
+    const introduce = (relay: Multiaddr): Promise<void> => this.introduce({ multiaddr: relay.toString() });
+    const { discoveries = [] } = options;
+    const dialer = new Dialer({ libp2p, table, discoveries, logger, acceptsAny, introduce });
     const secret = { sharedToken, sendTokenToOldPeers };
     this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
+    this.#watch = new LinkWatch({ clock, logger, limits, nursery, links: () => this.rpc.links });
   }
 
   async start(): Promise<void> {
     const { table } = this.#options;
     // Strangers are limited per connection by us, with an answer; libp2p would reset their streams without one.
-    const streams = { maxInboundStreams: Infinity, maxOutboundStreams: Infinity };
+    const unlimited = { maxInboundStreams: Infinity, maxOutboundStreams: Infinity };
+    const streams = { ...unlimited, runOnLimitedConnection: true };
     for (const protocol of STREAM_PROTOCOLS) {
       const serve = protocol.open(this.#serve);
       if (!serve) continue;
@@ -232,12 +226,10 @@ class Host implements P2pHost {
         this.#onStream(stream, connection, serve);
       await this.#libp2p.handle(protocol.id, onStream, streams);
     }
-    this.#libp2p.addEventListener("connection:open", ({ detail }) => {
-      const peerId = detail.remotePeer.toString();
-      table.heard(peerId, { method: "inbound", connected: true, path: pathOf(detail) });
-    });
-    this.#libp2p.addEventListener("peer:disconnect", ({ detail }) => {
-      table.heard(detail.toString(), { connected: false, seen: false });
+    followPaths(this.#libp2p, {
+      table,
+      nursery: this.#nursery,
+      onDirect: (peerId) => this.rpc.moveOffRelay(peerId),
     });
     this.#libp2p.addEventListener("peer:identify", ({ detail }) => {
       const id = detail.peerId.toString();
@@ -247,6 +239,7 @@ class Host implements P2pHost {
       });
     });
     this.#sweepLater();
+    this.#watch.start();
   }
 
   multiaddrs(): readonly string[] {
@@ -261,6 +254,18 @@ class Host implements P2pHost {
 
   async resolve(target: PeerTarget, options: WaitOptions = {}): Promise<string> {
     return (await this.#link(target, options)).peerId;
+  }
+
+  isOurs(peerId: string): boolean {
+    const { authority } = this.#options;
+    return this.#libp2p
+      .getConnections()
+      .filter(({ remotePeer }) => remotePeer.toString() === peerId)
+      .some((connection) => covers(authority.grantsOf(this.#sessions.of(connection).caller), "work"));
+  }
+
+  async introduce(target: PeerTarget): Promise<void> {
+    await this.#link(target, {});
   }
 
   async trusts(peerId: string, options: WaitOptions = {}): Promise<boolean> {
@@ -291,18 +296,8 @@ class Host implements P2pHost {
   }
 
   stats(): P2pStats {
-    const { links } = this.rpc;
-    const wires = this.#streams().map(({ wire }) => wire);
-    return {
-      connections: this.#libp2p.getConnections().length,
-      links: links.length,
-      inFlight: sum([...links, ...this.rpc.oldPeers].map((reached) => reached.inFlight)),
-      inboundStreams: this.#served.size,
-      serving: sum([...this.#served].map((served) => served.serving)),
-      unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
-      peakUnsentBytes: Math.max(0, ...wires.map((wire) => wire.peakUnsentBytes)),
-      strayAnswers: this.rpc.counts.strayAnswers,
-    };
+    const connections = this.#libp2p.getConnections().length;
+    return statsOf({ connections, rpc: this.rpc, served: this.#served, wires: this.#wires() });
   }
 
   async close(): Promise<void> {
@@ -320,18 +315,19 @@ class Host implements P2pHost {
     } catch (error) {
       // Cancelled: there is no time for goodbyes.
       const reason = new ShuttingDownError("the host is closing");
-      for (const { wire } of this.#streams()) wire.abort(reason);
+      for (const wire of this.#wires()) wire.abort(reason);
       throw error;
     } finally {
       this.#closed = true;
       this.#stopSweep();
+      this.#watch.stop();
     }
-    await Promise.all(this.#streams().map(({ wire }) => wire.close()));
+    await Promise.all(this.#wires().map((wire) => wire.close()));
   }
 
   /** All streams of our protocols that are open, ours and theirs. */
-  #streams(): readonly { readonly wire: ServedWire }[] {
-    return [...this.rpc.links, ...this.#served, ...this.#channels];
+  #wires(): readonly ServedWire[] {
+    return [...this.rpc.links, ...this.#served, ...this.#channels].map(({ wire }) => wire);
   }
 
   #onStream(stream: Stream, connection: Connection, serve: ServeStream): void {
@@ -375,8 +371,4 @@ class Host implements P2pHost {
       this.#sweepLater();
     }, this.#limits.idleMs / SWEEPS_PER_IDLE);
   }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -3,14 +3,17 @@
  *
  * No mplex (five new streams a second), no plaintext, no TLS (fails with py-libp2p).
  */
-import { identify } from "@libp2p/identify";
+import { identify, identifyPush } from "@libp2p/identify";
 import type { PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
+import { type Multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
+import { nameAddress, parseMultiaddr } from "./address.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import {
   CONNECTIONS_PER_SECOND,
@@ -46,11 +49,13 @@ export async function startLibp2p({
   limits,
   mechanisms = [],
 }: NodeOptions): Promise<Libp2pNode> {
+  const ownPeerId = peerIdFromPrivateKey(privateKey).toString();
   return createLibp2p({
     privateKey,
     addresses: {
       listen: [...listen, ...mechanisms.flatMap((one) => one.listen ?? [])],
-      announce: [...announce],
+      // Not libp2p's own option: it would keep the addresses at relays from being told.
+      announceFilter: (found) => toldAddresses(found, { announce, mechanisms, ownPeerId }),
     },
     transports: [tcp(), webSockets(), ...mechanisms.flatMap((one) => one.transports ?? [])],
     connectionEncrypters: [noise()],
@@ -61,7 +66,10 @@ export async function startLibp2p({
       }),
     ],
     // The default refuses loopback and private addresses in some settings.
-    connectionGater: { denyDialMultiaddr: () => false },
+    connectionGater: Object.assign(
+      { denyDialMultiaddr: () => false },
+      ...mechanisms.map((one) => one.gater),
+    ),
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
@@ -73,7 +81,24 @@ export async function startLibp2p({
     services: {
       ...Object.assign({}, ...mechanisms.map((one) => one.services)),
       identify: identify(),
+      // Tells those who are connected when the addresses of this node change.
+      identifyPush: identifyPush(),
       ping: ping({ maxInboundStreams: MAX_PINGS, maxOutboundStreams: MAX_PINGS }),
     },
   });
+}
+
+/** What decides which addresses others are told. */
+interface Told {
+  readonly announce: readonly string[];
+  readonly mechanisms: readonly Mechanism[];
+  readonly ownPeerId: string;
+}
+
+/** The configured addresses, or else those found; and after them those that mechanisms bring, such as at relays. */
+function toldAddresses(found: Multiaddr[], { announce, mechanisms, ownPeerId }: Told): Multiaddr[] {
+  const configured = announce.map((text) => nameAddress(parseMultiaddr(text), ownPeerId));
+  const brought = mechanisms.flatMap((one) => one.addresses?.() ?? []).map(parseMultiaddr);
+  const all = [...(configured.length > 0 ? configured : found), ...brought];
+  return [...new Map(all.map((address) => [address.toString(), address])).values()];
 }

@@ -26,6 +26,10 @@ export interface P2pLimits {
   readonly sessionIdleMs: number;
   /** How long finding, dialling, opening and proving may take together. */
   readonly connectMs: number;
+  /** How long a peer that owes an answer may be silent before it is asked whether it is there. */
+  readonly silentMs: number;
+  /** How long its sign of life may take; then its connection is taken for dead. */
+  readonly probeMs: number;
   /** How long a stream may take to say goodbye before it is reset. */
   readonly closeMs: number;
   /** Streams of this protocol that one connection may hold open. */
@@ -72,6 +76,10 @@ export const DEFAULT_P2P_LIMITS: P2pLimits = {
   // A session waits for its user, who may be at lunch.
   sessionIdleMs: 60 * MINUTE,
   connectMs: 10 * SECOND,
+  // A question of a hundred bytes each time; with probeMs, a dead connection is known after 14 s at most.
+  silentMs: 6 * SECOND,
+  // A thousand round trips, or a node whose event loop is stuck.
+  probeMs: 6 * SECOND,
   closeMs: 2 * SECOND,
   maxStreams: 128,
   streamBurst: 256,

@@ -100,6 +100,7 @@ export class Link implements WireUser {
   #lastId = 0;
   #gone = false;
   #otherDialect = false;
+  #leaving = false;
 
   constructor(stream: Stream, session: Session, options: LinkOptions, onGone: (link: Link) => void) {
     this.session = session;
@@ -150,6 +151,12 @@ export class Link implements WireUser {
     });
   }
 
+  /** Takes no more calls of its host; ends when those that were made have ended. */
+  closeWhenDone(): void {
+    this.#leaving = true;
+    this.#closeIfDone();
+  }
+
   /** Does what {@link Link.close} does, for a callback that cannot wait. */
   closeSoon(): void {
     this.#leave();
@@ -188,6 +195,7 @@ export class Link implements WireUser {
       this.#lookAt(error);
     }
     if (this.#waiting.length > 0) this.#admit();
+    this.#closeIfDone();
   }
 
   /** Answers can come no more. */
@@ -209,6 +217,10 @@ export class Link implements WireUser {
       pending.dropped = true;
       pending.fail(this.#brokenError(pending, error));
     }
+  }
+
+  #closeIfDone(): void {
+    if (this.#leaving && this.inFlight === 0) this.closeSoon();
   }
 
   #leave(): void {
@@ -315,6 +327,7 @@ export class Link implements WireUser {
     }
     pending.fail(reason);
     this.#admit();
+    this.#closeIfDone();
   }
 }
 

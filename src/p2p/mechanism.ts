@@ -1,10 +1,11 @@
 /** What is opened together with the libp2p node and runs over it: discoveries, and ways to be reached. */
-import type { PrivateKey } from "@libp2p/interface";
+import type { ConnectionGater, PrivateKey } from "@libp2p/interface";
 import type { Libp2pInit } from "libp2p";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { isCancelled, type Nursery } from "../nursery/index.ts";
 import type { Discovery, SelfDescription } from "../peer/discovery.ts";
+import type { PeerTarget } from "../peer/rpc.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 
 type TransportFactory = NonNullable<Libp2pInit["transports"]>[number];
@@ -21,6 +22,18 @@ export interface MechanismContext {
   readonly logger: Logger;
 }
 
+/** What a mechanism may ask of the host when that answers calls. */
+export interface MechanismHost {
+  /** Whether a peer that is connected is one of ours: on this machine, allowed by name, or with the shared token. */
+  isOurs(peerId: string): boolean;
+  /**
+   * Connects to a peer and proves the shared token to it, if there is one and the peer wants it.
+   *
+   * @throws UnreachableError, PeerIdentityError, NotSupportedByPeerError if it is no node of ours
+   */
+  introduce(target: PeerTarget): Promise<void>;
+}
+
 /** One thing that is added to the libp2p node. */
 export interface Mechanism {
   /** Stable name, e.g. `dht`. */
@@ -30,12 +43,22 @@ export interface Mechanism {
   readonly transports?: readonly TransportFactory[] | undefined;
   /** Addresses to listen on besides the configured ones, e.g. `/p2p-circuit`. */
   readonly listen?: readonly string[] | undefined;
+  /** Questions of libp2p about what it may let others do. */
+  readonly gater?: Partial<ConnectionGater> | undefined;
+  /** Where others reach this node through it now, besides where it listens; each ends in this node's peer id. */
+  addresses?(): readonly string[];
   /**
    * Called once, when the node listens.
    *
    * @returns the discovery that it is, if it is one
    */
   open?(context: MechanismContext): Promise<Discovery | undefined>;
+  /** Called once, when the host answers calls. */
+  serve?(host: MechanismHost, context: MechanismContext): void;
+}
+
+function contextFor(mechanism: Mechanism, context: MechanismContext): MechanismContext {
+  return { ...context, logger: context.logger.child({ mechanism: mechanism.name }) };
 }
 
 /** Opens all of them. @returns the discoveries among them */
@@ -45,11 +68,19 @@ export async function openMechanisms(
 ): Promise<readonly Discovery[]> {
   const discoveries: Discovery[] = [];
   for (const mechanism of mechanisms) {
-    const logger = context.logger.child({ mechanism: mechanism.name });
-    const discovery = await mechanism.open?.({ ...context, logger });
+    const discovery = await mechanism.open?.(contextFor(mechanism, context));
     if (discovery) discoveries.push(discovery);
   }
   return discoveries;
+}
+
+/** Tells all of them that the host answers calls. */
+export function serveMechanisms(
+  mechanisms: readonly Mechanism[],
+  host: MechanismHost,
+  context: MechanismContext,
+): void {
+  for (const mechanism of mechanisms) mechanism.serve?.(host, contextFor(mechanism, context));
 }
 
 /** Lets every discovery that can tell others where this node is, until the nursery ends. */

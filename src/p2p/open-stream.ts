@@ -16,7 +16,12 @@ export async function openStream(
 ): Promise<Stream> {
   try {
     return await abortable((signal) =>
-      connection.newStream([...protocols], { signal, maxOutboundStreams: Infinity }),
+      connection.newStream([...protocols], {
+        signal,
+        maxOutboundStreams: Infinity,
+        // Through a relay, too: libp2p refuses there whatever does not say so.
+        runOnLimitedConnection: true,
+      }),
     );
   } catch (cause) {
     if (isCancelled(cause)) throw cause;

@@ -26,6 +26,7 @@ import { parseMultiaddr, peerIdIn } from "./address.ts";
 import type { Dialer } from "./dialer.ts";
 import { Link, type LinkCounts, reasonOf, type RequestOptions } from "./link.ts";
 import { isOtherDialect } from "./message.ts";
+import { pathOf } from "./path.ts";
 import { OldPeer } from "./old-peer/old-peer.ts";
 import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 
@@ -43,6 +44,8 @@ export class P2pRpc implements RpcClient {
   readonly #options: P2pRpcOptions;
   readonly #reach: Reach;
   readonly #reached = new Map<string, Reached>();
+  /** Links that take no more calls, as long as some are under way on them. */
+  readonly #leaving = new Set<Link>();
   readonly #found = new Map<string, string>();
   readonly #opening = new Map<string, Promise<Reached>>();
 
@@ -76,7 +79,8 @@ export class P2pRpc implements RpcClient {
 
   /** The links to nodes of ours that are open. */
   get links(): readonly Link[] {
-    return [...this.#reached.values()].filter((reached) => reached instanceof Link);
+    const current = [...this.#reached.values()].filter((reached) => reached instanceof Link);
+    return [...current, ...this.#leaving];
   }
 
   /** The peers that are called in an older protocol. */
@@ -100,6 +104,7 @@ export class P2pRpc implements RpcClient {
     const known = this.#reached.get(peerId);
     if (known?.isOpen === true) return known;
     const gone = (link: Link): void => {
+      this.#leaving.delete(link);
       if (this.#reached.get(peerId) === link) this.#reached.delete(peerId);
     };
     const reached = await this.#reach.over(connection, gone);
@@ -112,6 +117,20 @@ export class P2pRpc implements RpcClient {
     if (other instanceof OldPeer) other.close();
     this.#reached.set(peerId, reached);
     return reached;
+  }
+
+  /**
+   * There is a direct connection to a peer: new calls take it. Calls that are under way through a relay end there, so
+   * that none is cut or made twice.
+   */
+  moveOffRelay(peerId: string): void {
+    const reached = this.#reached.get(peerId);
+    if (reached === undefined || pathOf(reached.session.connection) === "direct") return;
+    this.#reached.delete(peerId);
+    if (reached instanceof Link) {
+      if (reached.isOpen) this.#leaving.add(reached);
+      reached.closeWhenDone();
+    } else reached.close();
   }
 
   /** Ends the streams that were not used for a while. */

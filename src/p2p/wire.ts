@@ -75,6 +75,8 @@ export class Wire {
   #stopLinger: (() => void) | undefined;
   /** When a message last came or went, on the clock. */
   lastUsedMs: number;
+  /** When bytes last came, on the clock. */
+  lastHeardMs: number;
   /** The most bytes that ever waited to be sent. */
   peakUnsentBytes = 0;
 
@@ -88,6 +90,7 @@ export class Wire {
     this.#clock = clock;
     this.#user = user;
     this.lastUsedMs = clock.now();
+    this.lastHeardMs = this.lastUsedMs;
     this.#codec = codec;
     const onMessage = (message: JsonObject, bytes: number): void => {
       this.lastUsedMs = clock.now();
@@ -193,6 +196,7 @@ export class Wire {
 
   readonly #onData = (event: StreamMessageEvent): void => {
     if (this.#ended) return;
+    this.lastHeardMs = this.#clock.now();
     try {
       const { data } = event;
       if (data instanceof Uint8Array) this.#decoder.push(data);

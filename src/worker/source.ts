@@ -31,7 +31,7 @@ const CLAIM_LIMIT_MS = 5000;
 const POLL_PAUSE_MS = 500;
 /** Pauses between claims from a queue that is away: the first at most, and the longest. */
 const RETRY_BASE_MS = 250;
-const RETRY_CAP_MS = 15_000;
+const RETRY_CAP_MS = 5000;
 /** How long handing back tasks that there is no room for may take. */
 const RELEASE_LIMIT_MS = 5000;
 

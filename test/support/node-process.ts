@@ -64,16 +64,24 @@ export function cleanEnvironment(folder: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Runs `mcpp` with `args`. */
+/** Runs `mcpp` with `args`; `launcher` is a command line to put before it, such as one that enters a namespace. */
 export function spawnMcpp(
   args: readonly string[],
   folder: string,
   env: NodeJS.ProcessEnv = {},
+  launcher: readonly string[] = [],
 ): ChildProcess {
-  return spawn(process.execPath, [BIN, ...args], {
+  const [program = process.execPath, ...rest] = [...launcher, process.execPath, BIN, ...args];
+  return spawn(program, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...cleanEnvironment(folder), ...env },
   });
+}
+
+/** How a node is started. */
+export interface Launch {
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  readonly launcher?: readonly string[] | undefined;
 }
 
 /** Starts `mcpp serve` (or `worker`) on any free port and waits until it is ready. */
@@ -81,9 +89,11 @@ export async function startNode(
   folder: string,
   args: readonly string[] = [],
   command = "serve",
+  { env = {}, launcher = [] }: Launch = {},
 ): Promise<NodeProcess> {
   const port = command === "serve" ? ["--port", "0"] : [];
-  const child = spawnMcpp([command, "--json", "--data-dir", folder, ...port, ...args], folder);
+  const line = [command, "--json", "--data-dir", folder, ...port, ...args];
+  const child = spawnMcpp(line, folder, env, launcher);
   const errors: string[] = [];
   child.stderr?.on("data", (chunk: Buffer) => errors.push(chunk.toString()));
   const ready = await readyLine(child, () => errors.join(""));
