@@ -106,12 +106,14 @@ class GithubIssues {
     const { clock, logger } = this.#context;
     if (clock.now() < this.#readAgainAt || this.#gate.waitMs > 0) return;
     try {
+      await this.#registry.read();
       const leastMs = (await this.#api.isAuthenticated()) ? 0 : ANONYMOUS_REFRESH_MS;
       this.#readAgainAt = clock.now() + Math.max(this.#config.refreshMs, leastMs);
-      await this.#registry.read();
       if (this.#registry.isElsewhere) this.#changes.notify();
     } catch (error) {
+      // Not for a caller that gave up: the next in line reads for itself.
       rethrowIfCancelled(error);
+      this.#readAgainAt = clock.now() + this.#config.refreshMs;
       if (this.#hints().length === 0) throw error;
       logger.warn({ err: error }, "the registry on GitHub was not read; what was read before still counts");
     }

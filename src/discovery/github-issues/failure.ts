@@ -1,7 +1,7 @@
 /** What a refusal of the API means: wait, or something that only a person can change. */
 import * as z from "zod";
 import { ConfigError, type McpError, ServerBusyError, UnreachableError } from "../../errors.ts";
-import { MAX_LIMIT_MS, REFUSED_MS, SECONDARY_LIMIT_MS } from "./limits.ts";
+import { MAX_LIMIT_MS, REFUSED_MS } from "./limits.ts";
 import type { Gate } from "./gate.ts";
 
 /** The headers of an answer, by their names in lower case. */
@@ -45,7 +45,7 @@ export function refused(refusal: Refusal, what: string, gate: Gate): McpError {
   const words = said(refusal, what);
   const limit = limitMs(refusal);
   if (limit !== undefined) {
-    if (limit === "unknown") gate.backOff(SECONDARY_LIMIT_MS);
+    if (limit === "unknown") gate.limited();
     else gate.closeFor(limit);
     return new ServerBusyError(words, Math.ceil(gate.waitMs));
   }

@@ -5,7 +5,13 @@
  * `retry-after` says, else until `x-ratelimit-reset` if nothing remains, else a minute, doubling.
  */
 import type { Clock } from "../../clock.ts";
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, LIMIT_JITTER, MAX_LIMIT_MS } from "./limits.ts";
+import {
+  BACKOFF_FIRST_MS,
+  BACKOFF_MAX_MS,
+  LIMIT_JITTER,
+  MAX_LIMIT_MS,
+  SECONDARY_LIMIT_MS,
+} from "./limits.ts";
 
 /** The gate before every request of one registry. */
 export class Gate {
@@ -36,9 +42,15 @@ export class Gate {
     this.#close(asked * (1 + LIMIT_JITTER * this.#random()));
   }
 
-  /** Closes it after a failure that may pass: twice as long each time, half of it at random. */
-  backOff(firstMs: number = BACKOFF_FIRST_MS): void {
-    const longest = Math.min(firstMs * 2 ** this.#failures, Math.max(BACKOFF_MAX_MS, firstMs));
+  /** Closes it after a limit that names no time: longer each time. */
+  limited(): void {
+    this.closeFor(SECONDARY_LIMIT_MS * 2 ** this.#failures);
+    this.#failures += 1;
+  }
+
+  /** Closes it after a failure that may pass: up to twice as long each time, half of it at random. */
+  backOff(): void {
+    const longest = Math.min(BACKOFF_FIRST_MS * 2 ** this.#failures, BACKOFF_MAX_MS);
     this.#failures += 1;
     this.#close(longest * (0.5 + 0.5 * this.#random()));
   }
