@@ -84,14 +84,14 @@ const locked: Reply = {
 
 /** GitHub, as far as a registry can tell. */
 export class GithubServer {
-  readonly repository = "o/r";
+  readonly repository: string = "o/r";
   readonly issues: FakeIssue[] = [];
   readonly comments: FakeComment[] = [];
   readonly requests: FakeRequest[] = [];
-  readonly tokens = new Map<string, Token>();
+  readonly tokens: Map<string, Token> = new Map();
   isPublic = true;
   hasIssues = true;
-  anonymousRemaining = ANONYMOUS_LIMIT;
+  anonymousRemaining: number = ANONYMOUS_LIMIT;
   /** The server's clock, in milliseconds since 1970. */
   now: () => number = Date.now;
   readonly #faults: { readonly fault: Fault; readonly match: RegExp; left: number }[] = [];
@@ -134,7 +134,11 @@ export class GithubServer {
     return `http://127.0.0.1:${address.port}`;
   }
 
-  addToken(token: string, login: string, { write = true, association = "COLLABORATOR" } = {}): string {
+  addToken(
+    token: string,
+    login: string,
+    { write = true, association = "COLLABORATOR" }: { write?: boolean; association?: string } = {},
+  ): string {
     this.tokens.set(token, { login, write, association, remaining: LIMIT });
     return token;
   }

@@ -14,7 +14,7 @@ import type { GithubServer } from "../../support/github-api.ts";
 const REQUEST_BEGINS_MS = 4;
 
 /** When everything happens. */
-export const NOW = Date.parse("2026-02-13T12:00:00.123Z");
+export const NOW: number = Date.parse("2026-02-13T12:00:00.123Z");
 
 /** A node as a registry sees it. */
 export interface TestNode extends AsyncDisposable {
