@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { text } from "node:stream/consumers";
+import { text as textOf } from "node:stream/consumers";
 import * as z from "zod";
 
 /** An issue, or a pull request, which the API lists among them. */
@@ -176,7 +176,7 @@ export class GithubServer {
     const url = new URL(request.url ?? "/", "http://x");
     const { method = "GET" } = request;
     const name = `${method} ${url.pathname}`;
-    const sent = await text(request);
+    const sent = await textOf(request);
     const planned = this.#faults.find(({ match, left }) => left > 0 && match.test(name));
     const fault = planned?.fault;
     if (planned) planned.left -= 1;

@@ -137,7 +137,7 @@ describe("a registry that is read", () => {
     github.addComment(number, await record(rsa));
     github.comments.push({ id: 7, issue: number, body: genuine, user: null, association: "NONE" });
     const hints = await node.find();
-    assert.deepEqual(hints.map(({ peerId }) => peerId).toSorted(), [good.peerId, rsa.peerId].toSorted());
+    assert.deepEqual(new Set(hints.map(({ peerId }) => peerId)), new Set([good.peerId, rsa.peerId]));
   });
 
   it("counts the newest record of a peer, and none of a time that is over", async () => {
@@ -173,7 +173,7 @@ describe("a registry that is read", () => {
     github.addComment(number, await record(stranger), { user: "mallory", association: "NONE" });
     const found = async (authors: readonly string[]): Promise<readonly (string | undefined)[]> => {
       await using node = await openNode(github, { authors });
-      return (await node.find()).map(({ peerId }) => peerId).toSorted();
+      return (await node.find()).map(({ peerId }) => peerId);
     };
     assert.deepEqual(await found([]), [member.peerId]);
     assert.deepEqual(await found(["CI[bot]"]), [bot.peerId]);
