@@ -96,7 +96,8 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     return found ? found.value : setting.fallback({ env, dataDir });
   };
   dataDir = value("dataDir");
-  const config = readToken(collect(value), origins);
+  const collected = collect(value);
+  const config = [TOKEN, GITHUB_TOKEN].reduce((read, pair) => readSecret(read, pair, origins), collected);
   const target = find(sources, "node", NODE_SETTING);
   origins.set("node", target?.origin ?? "default");
   return {
@@ -188,8 +189,9 @@ function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, fol
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
     // The value of a secret must not get into a message; what is allowed says enough.
-    const why = name === "token" ? `must be ${kind.allowed}` : error.message;
-    throw new ConfigError(origin, undefined, why, name === "token" ? {} : { cause: error });
+    const isSecret = name === TOKEN.secret || name === GITHUB_TOKEN.secret;
+    const why = isSecret ? `must be ${kind.allowed}` : error.message;
+    throw new ConfigError(origin, undefined, why, isSecret ? {} : { cause: error });
   }
 }
 
@@ -213,6 +215,19 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     announceFile: value("announceFile"),
     announceFiles: value("announceFiles"),
     bootstrap: value("bootstrap"),
+    githubRegistry: value("githubRegistry"),
+    githubTitle: value("githubTitle"),
+    githubApi: value("githubApi"),
+    githubTokenFile: value("githubTokenFile"),
+    githubToken: value("githubToken"),
+    githubCli: value("githubCli"),
+    githubTtlMs: value("githubTtlMs"),
+    githubRefreshMs: value("githubRefreshMs"),
+    githubAuthors: value("githubAuthors"),
+    githubOldAuthors: value("githubOldAuthors"),
+    githubPublish: value("githubPublish"),
+    githubLocalAddresses: value("githubLocalAddresses"),
+    githubCleanup: value("githubCleanup"),
     tokenFile: value("tokenFile"),
     token: value("token"),
     allowPeers: value("allowPeers"),
@@ -237,26 +252,36 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
   };
 }
 
-/** Takes the token from its file, unless the token itself was given in a place that counts more. */
-function readToken(config: NodeConfig, origins: Map<string, string>): NodeConfig {
-  const { tokenFile, token } = config;
-  const fileOrigin = origins.get("tokenFile") ?? "default";
-  if (tokenFile === undefined) return config;
-  const fileNamedInEnv = fileOrigin === SETTINGS.tokenFile.env;
-  const outranked = fileNamedInEnv && origins.get("token") !== SETTINGS.token.env;
-  if (token !== undefined && !fileOrigin.startsWith("--") && !outranked) {
+/** A secret that may stand in a file. */
+interface SecretPair {
+  readonly secret: "token" | "githubToken";
+  readonly file: "tokenFile" | "githubTokenFile";
+}
+
+const TOKEN: SecretPair = { secret: "token", file: "tokenFile" };
+const GITHUB_TOKEN: SecretPair = { secret: "githubToken", file: "githubTokenFile" };
+
+/** Takes a secret from its file, unless the secret itself was given in a place that counts more. */
+function readSecret(config: NodeConfig, pair: SecretPair, origins: Map<string, string>): NodeConfig {
+  const { [pair.file]: file, [pair.secret]: given } = config;
+  const setting = SETTINGS[pair.secret];
+  const fileOrigin = origins.get(pair.file) ?? "default";
+  if (file === undefined) return config;
+  const fileNamedInEnv = fileOrigin === SETTINGS[pair.file].env;
+  const outranked = fileNamedInEnv && origins.get(pair.secret) !== setting.env;
+  if (given !== undefined && !fileOrigin.startsWith("--") && !outranked) {
     if (!fileNamedInEnv) return config;
     throw new ConfigError(
-      `${SETTINGS.token.env} and ${SETTINGS.tokenFile.env}`,
+      `${setting.env} and ${SETTINGS[pair.file].env}`,
       undefined,
       "must be given in one of the two only",
     );
   }
-  const origin = `${fileOrigin} (${tokenFile})`;
+  const origin = `${fileOrigin} (${file})`;
   let secret: string;
   try {
-    requirePrivate(tokenFile, fileOrigin);
-    secret = readFileSync(tokenFile, "utf8").trim();
+    requirePrivate(file, fileOrigin);
+    secret = readFileSync(file, "utf8").trim();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const why = error instanceof Error ? error.message : String(error);
@@ -264,8 +289,8 @@ function readToken(config: NodeConfig, origins: Map<string, string>): NodeConfig
       cause: error,
     });
   }
-  origins.set("token", origin);
-  return { ...config, token: check("token", SETTINGS.token.kind, secret, origin, "").value };
+  origins.set(pair.secret, origin);
+  return { ...config, [pair.secret]: check(pair.secret, setting.kind, secret, origin, "").value };
 }
 
 /** Whoever reads the token is trusted by every node that has it. */

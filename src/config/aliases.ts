@@ -37,6 +37,8 @@ export const PREFIXES: readonly string[] = ["IPFS_ACCELERATE_PY_", "IPFS_DATASET
 /** Where the old service listened if no port was named. */
 const OLD_PORT = "9710";
 const MAX_PORT = 65_535;
+/** The repository of the old registry, `owner/name`. */
+const OLD_REGISTRY = "IPFS_ACCELERATE_GITHUB_REPO";
 const TRUE_WORDS: ReadonlySet<string> = new Set(["1", "true", "yes", "y", "on"]);
 /** `on` was no such word for the variables of the HTTP server. */
 const SERVER_TRUE_WORDS: ReadonlySet<string> = new Set(["1", "true", "yes"]);
@@ -77,6 +79,14 @@ export const ALIAS_RULES: readonly AliasRule[] = [
     ...ofService(["TASK_P2P_BOOTSTRAP_PEERS", "TASK_P2P_BOOTSTRAP_DIAL"], "bootstrap"),
     reading: "separated by commas; 0, false, no or off, or dialling switched off: none",
     read: readBootstrap,
+  },
+  plain(OLD_REGISTRY, "githubRegistry"),
+  {
+    ...plain("GH_TOKEN", "githubToken"),
+    variables: ["GH_TOKEN", "GITHUB_TOKEN"],
+    reading: `the first that is set, only beside \`${OLD_REGISTRY}\``,
+    // Many programs use these two: without the old registry they say nothing about ours.
+    read: (get) => (get(OLD_REGISTRY) === undefined ? undefined : (get("GH_TOKEN") ?? get("GITHUB_TOKEN"))),
   },
   { ...ofService(["TASK_WORKER_ID"], "workerId"), reading: "as it is", read: (get) => get("TASK_WORKER_ID") },
   {

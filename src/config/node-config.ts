@@ -37,6 +37,25 @@ export interface NodeConfig {
   /** Absolute paths. */
   readonly announceFiles: readonly string[];
   readonly bootstrap: readonly string[];
+  /** `owner/name`; undefined: there is no registry on GitHub. */
+  readonly githubRegistry?: string | undefined;
+  /** Title of the registry's issue. */
+  readonly githubTitle: string;
+  /** Base URL of the REST API, without a slash at its end. */
+  readonly githubApi: string;
+  /** Absolute path of the file that the token for GitHub was read from, if it was. */
+  readonly githubTokenFile?: string | undefined;
+  /** Secret: never shown, never logged. */
+  readonly githubToken?: string | undefined;
+  readonly githubCli: boolean;
+  readonly githubTtlMs: number;
+  readonly githubRefreshMs: number;
+  /** Empty: members of the repository. */
+  readonly githubAuthors: readonly string[];
+  readonly githubOldAuthors: readonly string[];
+  readonly githubPublish: boolean;
+  readonly githubLocalAddresses: boolean;
+  readonly githubCleanup: boolean;
   /** Absolute path of the file that the token was read from, if it was. */
   readonly tokenFile?: string | undefined;
   /** Secret: never shown, never logged. */

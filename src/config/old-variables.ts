@@ -56,6 +56,14 @@ export const UNUSED_VARIABLES: readonly Unused[] = [
     why: "They steer other programs of the old packages.",
   },
   {
+    variables: ["GITHUB_REPOSITORY"],
+    why: "Every job of GitHub Actions has it; where peers are published is never guessed. Name it in `MCPP_GITHUB_REGISTRY`.",
+  },
+  {
+    variables: ["RUNNER_NAME", "GH_PAGER"],
+    why: "A node's comment is named after its peer id, and the REST API is asked directly.",
+  },
+  {
     variables: ["TASK_WORKER_TASK_TYPES"],
     why: "A worker offers what it can really do, mounted tools included (D-55).",
   },

@@ -3,6 +3,8 @@ import type { Mechanism } from "../p2p/index.ts";
 import type { Discovery } from "../peer/discovery.ts";
 import { announceFileDiscovery } from "./announce-file.ts";
 import { bootstrapDiscovery } from "./bootstrap.ts";
+import { githubIssues } from "./github-issues/mechanism.ts";
+import type { GithubIssuesConfig } from "./github-issues/settings.ts";
 
 export {
   type AnnounceFacts,
@@ -13,6 +15,7 @@ export {
   writeAnnounce,
 } from "./announce-file.ts";
 export { bootstrapDiscovery } from "./bootstrap.ts";
+export type { GithubIssuesConfig, TokenSource } from "./github-issues/settings.ts";
 
 /** Where to look for peers. */
 export interface DiscoveryConfig {
@@ -20,6 +23,8 @@ export interface DiscoveryConfig {
   readonly announceFiles: readonly string[];
   /** Multiaddrs of known peers. */
   readonly bootstrap: readonly string[];
+  /** A registry on GitHub Issues. Absent: GitHub is not asked. */
+  readonly githubIssues?: GithubIssuesConfig | undefined;
 }
 
 /** The discoveries that `config` asks for. @throws ConfigError if an address is none */
@@ -31,6 +36,6 @@ export function createDiscoveries(config: DiscoveryConfig): readonly Discovery[]
 }
 
 /** Those of them that run over libp2p itself, to be opened with the host. */
-export function createMechanisms(_config: DiscoveryConfig): readonly Mechanism[] {
-  return [];
+export function createMechanisms(config: DiscoveryConfig): readonly Mechanism[] {
+  return config.githubIssues ? [githubIssues(config.githubIssues)] : [];
 }

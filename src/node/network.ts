@@ -11,6 +11,7 @@ import { serve } from "../peer/serve.ts";
 import { serveTaskMethods } from "../task/methods.ts";
 import { p2pTransport } from "../transport/index.ts";
 import type { Foundation } from "./foundation.ts";
+import { githubIssuesOf } from "./github-issues.ts";
 import type { Network, Serving } from "./rooms.ts";
 
 /** A node that has no peers. */
@@ -28,7 +29,11 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   // libp2p takes half a second to load, which a node without peers need not wait for.
   const { createReach, loadIdentity, openP2pHost } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
-  const discovery = { announceFiles: config.announceFiles, bootstrap: config.bootstrap };
+  const discovery = {
+    announceFiles: config.announceFiles,
+    bootstrap: config.bootstrap,
+    githubIssues: githubIssuesOf(config),
+  };
   const host = await openP2pHost({
     privateKey: await loadIdentity(folder.identity),
     listen: config.listen,

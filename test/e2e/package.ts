@@ -150,6 +150,27 @@ describe("the published package", () => {
     }
   });
 
+  it("loads the client of GitHub only where a registry is configured", async () => {
+    const trace = join(folder, "trace.mjs");
+    await writeFile(trace, TRACER);
+    const client = async (...args: string[]): Promise<string[]> => {
+      const all = [mcpp, "serve", "--json", "--port", "0", ...args];
+      const child = spawn(process.execPath, ["--import", trace, ...all], {
+        env: environment,
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let loaded = "";
+      child.stderr.on("data", (chunk: Buffer) => (loaded += chunk.toString()));
+      await once(createInterface(child.stdout), "line");
+      await stop(child);
+      const paths = [...loaded.matchAll(/^loaded (.*)$/gm)].map((match) => match[1] ?? "");
+      assert.notDeepEqual(await containing("@libp2p/", paths), []);
+      return containing("octokit-core.js", paths);
+    };
+    assert.deepEqual(await client(), []);
+    assert.equal((await client("--github-registry", "o/r", "--github-api", "http://127.0.0.1:9")).length, 1);
+  });
+
   it("works as a library", async () => {
     const script = `
       import { callTool, createNode, loadConfig } from "mcplusplus";
@@ -218,7 +239,12 @@ async function stop(child: ChildProcess): Promise<unknown> {
 }
 
 /** Those of the files that hold a part of libp2p. */
-async function withLibp2p(paths: readonly string[]): Promise<string[]> {
+function withLibp2p(paths: readonly string[]): Promise<string[]> {
+  return containing("@libp2p/", paths);
+}
+
+/** Those of the files that hold a text. */
+async function containing(text: string, paths: readonly string[]): Promise<string[]> {
   const texts = await Promise.all(paths.map((path) => readFile(path, "utf8")));
-  return paths.filter((_, index) => texts[index]?.includes("@libp2p/"));
+  return paths.filter((_, index) => texts[index]?.includes(text));
 }

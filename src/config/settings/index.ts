@@ -4,6 +4,7 @@
  * The flags, the environment variables, the file's keys, `--help`, `mcpp config show` and the reference page come from here.
  */
 import { DISCOVERY } from "./discovery.ts";
+import { GITHUB } from "./github.ts";
 import { HTTP } from "./http.ts";
 import { P2P } from "./p2p.ts";
 import { REACH } from "./reach.ts";
@@ -21,6 +22,7 @@ export const SETTINGS: SettingTable = {
   ...P2P,
   ...REACH,
   ...DISCOVERY,
+  ...GITHUB,
   ...WORK,
   ...TOOLS,
 };
