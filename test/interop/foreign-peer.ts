@@ -25,6 +25,8 @@ export interface ForeignOptions {
   readonly serve?: "line" | "session" | "both" | "none";
   /** What requests must show. Default: nothing. */
   readonly token?: string;
+  /** What its command line begins with. Default: nothing. */
+  readonly inside?: readonly string[];
 }
 
 /** A running peer, ended with the scope it is used in. */
@@ -58,9 +60,10 @@ interface Waiter {
 
 /** Starts a peer and waits until it listens. */
 export async function startForeign(program: Program, options: ForeignOptions = {}): Promise<ForeignPeer> {
-  const { serve = "none", token = "" } = options;
-  const args = [...program.args, "--serve", serve, "--token", token];
-  const child = spawn(program.command, args, { env: program.env, stdio: ["pipe", "pipe", "pipe"] });
+  const { serve = "none", token = "", inside = [] } = options;
+  const given = [...program.args, "--serve", serve, "--token", token];
+  const [command = "", ...args] = [...inside, program.command, ...given];
+  const child = spawn(command, args, { env: program.env, stdio: ["pipe", "pipe", "pipe"] });
   const { stdin, stdout, stderr } = child;
   const said: string[] = [];
   stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
@@ -90,10 +93,10 @@ export async function startForeign(program: Program, options: ForeignOptions = {
     peerId,
     address: withId(multiaddrs[0] ?? "", peerId),
     version,
-    async run(command, given, schema) {
+    async run(name, parameters, schema) {
       const id = ++last;
       const value = await new Promise<unknown>((resolve, reject) => {
-        const late = setTimeout(() => reject(new Error(`${command} took too long`)), COMMAND_LIMIT_MS);
+        const late = setTimeout(() => reject(new Error(`${name} took too long`)), COMMAND_LIMIT_MS);
         const settled = (settle: () => void): void => {
           clearTimeout(late);
           settle();
@@ -102,7 +105,7 @@ export async function startForeign(program: Program, options: ForeignOptions = {
           resolve: (result) => settled(() => resolve(result)),
           reject: (error) => settled(() => reject(error)),
         });
-        stdin.write(`${JSON.stringify({ id, do: command, ...given })}\n`);
+        stdin.write(`${JSON.stringify({ id, do: name, ...parameters })}\n`);
       });
       return schema.parse(value);
     },

@@ -25,6 +25,8 @@ export interface Foreign {
   readonly name: "py-libp2p" | "go-libp2p";
   /** Why it is not here; undefined if it is. */
   readonly missing: string | undefined;
+  /** Library and language, with versions; empty if it is missing. */
+  readonly version: string;
   /** Starts a peer. */
   start(options?: ForeignOptions): Promise<ForeignPeer>;
 }
@@ -89,9 +91,12 @@ async function prepare(name: Foreign["name"], make: () => Promise<Program | stri
     if (!NO_NETWORK.test(said)) throw error;
     return `what it needs cannot be downloaded: ${NO_NETWORK.exec(said)?.[0] ?? ""}`;
   });
-  if (typeof made !== "string")
-    return { name, missing: undefined, start: (options) => startForeign(made, options) };
-  return { name, missing: made, start: () => Promise.reject(new Error(made)) };
+  if (typeof made === "string")
+    return { name, missing: made, version: "", start: () => Promise.reject(new Error(made)) };
+  // Reads everything from the disk once, so that no scenario waits for it.
+  await using peer = await startForeign(made);
+  const { version } = peer;
+  return { name, missing: undefined, version, start: (options) => startForeign(made, options) };
 }
 
 /** Makes a folder unless it was made whole before. */

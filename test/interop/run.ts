@@ -11,6 +11,8 @@ import { frames } from "./scenarios/frames.ts";
 import { framesThere } from "./scenarios/frames-there.ts";
 import { lines } from "./scenarios/lines.ts";
 import { linesThere } from "./scenarios/lines-there.ts";
+import { mdns } from "./scenarios/mdns.ts";
+import { rendezvous } from "./scenarios/rendezvous.ts";
 
 /** The shelf: one line for each scenario. */
 const SCENARIOS: readonly ((foreign: Foreign) => void)[] = [
@@ -19,6 +21,8 @@ const SCENARIOS: readonly ((foreign: Foreign) => void)[] = [
   linesThere,
   frames,
   framesThere,
+  rendezvous,
+  mdns,
 ];
 
 const LIBRARIES = { "py-libp2p": preparePython, "go-libp2p": prepareGo };
@@ -30,7 +34,7 @@ for (const [name, prepare] of Object.entries(LIBRARIES)) {
   if (wanted !== "" && wanted !== name) continue;
   const foreign = await prepare();
   const skip = foreign.missing === undefined ? false : `${name}: ${foreign.missing}`;
-  describe(name, { skip }, () => {
+  describe(foreign.version || name, { skip }, () => {
     for (const scenario of SCENARIOS) scenario(foreign);
   });
 }

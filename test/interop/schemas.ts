@@ -43,7 +43,7 @@ export const taskAnswer: z.ZodType<{
     task_id: z.string(),
     status: z.string(),
     payload: jsonObject,
-    result: z.unknown(),
+    result: z.unknown().optional(),
     error: z.string().nullish(),
   }),
 });

@@ -35,17 +35,24 @@ def serve_lines(queue):
     """A handler of streams with one line in and one out."""
 
     async def handle(stream):
-        collected = await read_line(stream, MAX_BYTES)
         try:
-            request = json.loads(collected.rstrip(b"\n"))
-        except ValueError:
-            answer = {"ok": False, "error": "invalid_json"}
-        else:
-            answer = await queue.answer(request)
-        await stream.write(json.dumps(answer).encode() + b"\n")
-        await stream.close()
+            collected = await read_line(stream, MAX_BYTES)
+            await stream.write(json.dumps(await answer_line(queue, collected)).encode() + b"\n")
+            await stream.close()
+        except Exception:
+            # The caller has gone; an error that leaves a handler would end the whole connection.
+            await stream.reset()
 
     return handle
+
+
+async def answer_line(queue, line):
+    """The answer to one line."""
+    try:
+        request = json.loads(line.rstrip(b"\n"))
+    except ValueError:
+        return {"ok": False, "error": "invalid_json"}
+    return await queue.answer(request)
 
 
 async def read_exactly(stream, size):
