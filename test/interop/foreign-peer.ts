@@ -4,13 +4,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import * as z from "zod";
+import { COMMAND_LIMIT_MS, START_LIMIT_MS } from "./limits.ts";
 
-/** Python imports libp2p in about two seconds; a loaded machine may take many. */
-const START_LIMIT_MS = 25_000;
 /** How long a peer may take to end when its input has ended. */
 const END_LIMIT_MS = 3000;
-/** Longer than the limit that the peers have for a command. */
-const COMMAND_LIMIT_MS = 28_000;
 
 /** How a peer program is started. */
 export interface Program {
@@ -49,7 +46,7 @@ const readySchema = z.object({
 const outcomeSchema = z.object({
   id: z.int(),
   ok: z.boolean(),
-  value: z.unknown(),
+  value: z.unknown().optional(),
   error: z.string().optional(),
 });
 

@@ -4,10 +4,9 @@ import { describe, it } from "node:test";
 import { multiaddr } from "@multiformats/multiaddr";
 import { rawPeer } from "../../p2p/raw-peer.ts";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { connected, identified, pinged } from "../schemas.ts";
-
-const LIMIT = { timeout: 30_000 };
 
 export function connecting(foreign: Foreign): void {
   describe("connecting", () => {

@@ -6,10 +6,10 @@ import { remoteQueue } from "../../../src/task/remote.ts";
 import { withHosts } from "../../p2p/hosts.ts";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
 import { mcpp } from "../cli.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { seen, submitted, taskAnswer } from "../schemas.ts";
 
-const LIMIT = { timeout: 30_000 };
 /** Of the Python service: frames of a stream, and bytes of a frame. */
 const MAX_FRAMES = 128;
 const MAX_FRAME_BYTES = 1024 * 1024;

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as z from "zod";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { connected, submitted, taskAnswer } from "../schemas.ts";
 
-const LIMIT = { timeout: 30_000 };
 const VERSION = "2024-11-05";
 
 const INITIALIZE = {

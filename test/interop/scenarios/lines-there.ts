@@ -7,10 +7,9 @@ import { describe, it } from "node:test";
 import * as z from "zod";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
 import { mcpp } from "../cli.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { seen, submitted, taskAnswer } from "../schemas.ts";
-
-const LIMIT = { timeout: 30_000 };
 
 const called = z.object({ structured_content: z.unknown() });
 const refused = z.object({ ok: z.literal(false), error_code: z.string() });

@@ -7,10 +7,10 @@ import { describe, it } from "node:test";
 import { type NodeProcess, startNode, temporaryFolder } from "../../support/node-process.ts";
 import { mcpp } from "../cli.ts";
 import type { ForeignPeer } from "../foreign-peer.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { answer, connected, submitted, taskAnswer } from "../schemas.ts";
 
-const LIMIT = { timeout: 30_000 };
 /** Less than the 1 MiB that both sides of the old protocol read, but many windows and chunks. */
 const LARGE_BYTES = 900_000;
 

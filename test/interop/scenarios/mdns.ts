@@ -14,9 +14,9 @@ import * as z from "zod";
 import { cleanEnvironment, temporaryFolder } from "../../support/node-process.ts";
 import { commandOf, hasOption, peersOf } from "../cli.ts";
 import { eventually } from "../eventually.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 
-const LIMIT = { timeout: 30_000 };
 const run = promisify(execFile);
 
 const ready = z.object({ peer_id: z.string() });

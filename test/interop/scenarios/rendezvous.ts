@@ -6,10 +6,10 @@ import * as z from "zod";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
 import { hasOption, peersOf } from "../cli.ts";
 import { eventually } from "../eventually.ts";
+import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { connected } from "../schemas.ts";
 
-const LIMIT = { timeout: 30_000 };
 const QUIET = ["--workers", "0", "--rendezvous-unsigned"];
 
 const registered = z.object({ ttl_s: z.number().positive() });
