@@ -60,7 +60,8 @@ class Driver:
         await self.host.connect(info)
         connection = self.host.get_network().get_connections(info.peer_id)[0].muxed_conn
         secured = getattr(connection, "secured_conn", None)
-        parts = [type(part).__module__ for part in (secured, connection) if part is not None]
+        inner = getattr(secured, "conn", None)
+        parts = [type(part).__module__ for part in (inner, secured, connection) if part is not None]
         return {"peer_id": str(info.peer_id), "made_of": parts}
 
     async def identify(self, command):

@@ -12,6 +12,7 @@ import type { Foreign } from "../prepare.ts";
 import { seen, submitted, taskAnswer } from "../schemas.ts";
 
 const called = z.object({ structured_content: z.unknown() });
+const leased = z.object({ task: z.object({ lease_token: z.int() }) });
 const refused = z.object({ ok: z.literal(false), error_code: z.string() });
 
 export function linesThere(foreign: Foreign): void {
@@ -72,8 +73,10 @@ export function linesThere(foreign: Foreign): void {
 
         const { task_id } = submitted.parse(await call("p2p_taskqueue_submit", task));
         const worker = { worker_id: "w", supported_task_types: ["theirs"] };
-        const claimed = taskAnswer.parse(await call("p2p_taskqueue_claim_next", worker));
-        await call("p2p_taskqueue_complete_task", { task_id, result: { by: "a tool" } });
+        const answered = await call("p2p_taskqueue_claim_next", worker);
+        const claimed = taskAnswer.parse(answered);
+        const { lease_token } = leased.parse(answered).task;
+        await call("p2p_taskqueue_complete_task", { task_id, lease_token, result: { by: "a tool" } });
         const read = taskAnswer.parse(await call("p2p_taskqueue_get_task", { task_id }));
 
         assert.equal(claimed.task.task_id, task_id);
