@@ -53,7 +53,7 @@ export function connecting(foreign: Foreign): void {
       await using here = await rawPeer();
       await using stranger = await rawPeer();
       await using there = await foreign.start();
-      const wrong = `${there.address.split("/p2p/")[0]}/p2p/${stranger.node.peerId}`;
+      const wrong = `${there.address.split("/p2p/")[0]}/p2p/${stranger.node.peerId.toString()}`;
 
       const dial = here.node.dial(multiaddr(wrong));
 

@@ -15,6 +15,8 @@ const MAX_FRAMES = 128;
 const MAX_FRAME_BYTES = 1024 * 1024;
 const CALLS = 300;
 
+const of = (bytes: number): string => randomBytes(bytes / 2).toString("hex");
+
 export function framesThere(foreign: Foreign): void {
   describe("frames, server there", () => {
     it(
@@ -85,7 +87,6 @@ export function framesThere(foreign: Foreign): void {
       withHosts(async (open) => {
         await using there = await foreign.start({ serve: "session" });
         const queue = remoteQueue((await open()).rpc, { multiaddr: there.address });
-        const of = (bytes: number): string => randomBytes(bytes / 2).toString("hex");
         await queue.submit([{ type: "t", payload: { n: 0 } }]);
 
         const text = of(MAX_FRAME_BYTES - 1000);
