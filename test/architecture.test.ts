@@ -171,6 +171,7 @@ describe("the house", () => {
       "e2e",
       "faults",
       "fuzz",
+      "interop",
       "model",
       "vectors",
       "conformance",
