@@ -3,6 +3,7 @@ import { callerName } from "../authority/caller.ts";
 import { serveCacheMethods } from "../cache/methods.ts";
 import { serveReplicaMethods } from "../cache/replica-methods.ts";
 import { startReplication } from "../cache/replicate.ts";
+import type { DiscoveryConfig } from "../discovery/index.ts";
 import type { OldWireNode, P2pHost } from "../p2p/index.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
@@ -27,7 +28,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   // libp2p takes half a second to load, which a node without peers need not wait for.
   const { loadIdentity, openP2pHost } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
-  const discovery = { announceFiles: config.announceFiles, bootstrap: config.bootstrap };
+  const discovery = await discoveryConfig(foundation);
   const host = await openP2pHost({
     privateKey: await loadIdentity(folder.identity),
     listen: config.listen,
@@ -52,6 +53,24 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     peerId: host.peerId,
     multiaddrs: () => host.multiaddrs(),
     announce: (mcpUrl) => announce(foundation, host, mcpUrl),
+  };
+}
+
+/** Where to look for peers, as the settings say. */
+async function discoveryConfig({ config, clock, logger }: Foundation): Promise<DiscoveryConfig> {
+  const { createDnsaddr } = await import("../discovery/index.ts");
+  const { peerFolder: folder, peerFolderTtlMs: ttlMs, mdns: mode } = config;
+  const { mdnsService: service, mdnsBrowse: browse, mdnsIntervalMs: intervalMs } = config;
+  return {
+    announceFiles: config.announceFiles,
+    bootstrap: config.bootstrap,
+    publicBootstrap: config.publicBootstrap,
+    dnsaddr: config.dnsaddr ? createDnsaddr({ clock }) : undefined,
+    peerFolder:
+      folder === "off"
+        ? undefined
+        : { folder, ttlMs, clock, logger: logger.child({ room: "discovery", mechanism: "peer-folder" }) },
+    mdns: mode === "off" ? undefined : { mode, service, browse, intervalMs },
   };
 }
 

@@ -68,6 +68,8 @@ export async function startLibp2p({
       maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS,
       inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_MS,
+      // None unless asked for: the default asks name servers, whatever the configuration says.
+      resolvers: Object.assign({}, ...mechanisms.map((one) => one.resolvers)),
     },
     connectionMonitor: { pingInterval: MONITOR_INTERVAL_MS },
     services: {
