@@ -160,24 +160,26 @@ export async function readPeerFiles(
   return files.toSorted((a, b) => b.seenAtMs - a.seenAtMs).map(({ file }) => file);
 }
 
-async function keepFile(self: SelfDescription, keeping: Keeping): Promise<void> {
-  const { folder, ttlMs, clock, logger } = keeping;
+async function keepFile(self: SelfDescription, { folder, ttlMs, clock, logger }: Keeping): Promise<void> {
   const path = join(folder, peerFileName(self.peerId));
   const changes = new Wakeup();
   const off = self.onChange(() => changes.wake());
   let written: string | undefined;
+  const write = async (): Promise<void> => {
+    const file = peerFileOf(self, clock.epochMs());
+    if (!file && written !== undefined) await removeIfStill(path, written);
+    written = file && (await writePeerFile(folder, path, peerFileText(file)));
+  };
   try {
     for (;;) {
-      let pauseMs = ttlMs / WRITES_PER_TTL;
-      try {
-        const file = peerFileOf(self, clock.epochMs());
-        if (!file && written !== undefined) await removeIfStill(path, written);
-        written = file && (await writePeerFile(folder, path, peerFileText(file)));
-      } catch (error) {
-        if (error instanceof ConfigError) throw error;
-        pauseMs = Math.min(pauseMs, RETRY_MS);
-        logger.warn({ file: path, err: error }, "the file about this node cannot be written; trying again");
-      }
+      const pauseMs = await write().then(
+        () => ttlMs / WRITES_PER_TTL,
+        (error: unknown) => {
+          if (error instanceof ConfigError) throw error;
+          logger.warn({ file: path, err: error }, "the file about this node cannot be written; trying again");
+          return Math.min(RETRY_MS, ttlMs / WRITES_PER_TTL);
+        },
+      );
       await changes.wait(pauseMs);
     }
   } finally {

@@ -136,8 +136,8 @@ export class Responder {
   }
 
   async #isReady(): Promise<boolean> {
-    const { isWanted, port, loopback, logger } = this.#options;
-    if (!isWanted()) {
+    const { port, loopback, logger } = this.#options;
+    if (!this.#options.isWanted()) {
       await this.close();
       return false;
     }
