@@ -42,7 +42,9 @@ describe("names that stand for addresses", () => {
   for (const { input, txt_records, expanded } of vectors.dnsaddr_expansion)
     it(`are expanded in the recorded order: ${input[0]}`, async () => {
       const records = txt_records.map((text) => `dnsaddr=${text}`);
-      await using server = await startDnsServer(records.length > 0 ? { "_dnsaddr.boot.example": records } : {});
+      await using server = await startDnsServer(
+        records.length > 0 ? { "_dnsaddr.boot.example": records } : {},
+      );
       const dnsaddr = createDnsaddr({ lookup: txtLookup([server.address]) });
       assert.deepEqual(await dnsaddr.expand(input, NEVER), expanded);
     });

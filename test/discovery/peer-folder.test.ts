@@ -18,7 +18,13 @@ import {
 import { openNursery, run } from "../../src/nursery/index.ts";
 import { settled, TestClock } from "../support/clock.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/node-process.ts";
-import { ADVERTISED, advertiserConformance, discoveryConformance, selfAt, untilFound } from "./conformance.ts";
+import {
+  ADVERTISED,
+  advertiserConformance,
+  discoveryConformance,
+  selfAt,
+  untilFound,
+} from "./conformance.ts";
 
 const OTHER = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
 const ADDRESS = `/ip4/192.0.2.7/tcp/9710/p2p/${ADVERTISED}`;
@@ -217,10 +223,15 @@ describe("the recorded file registry", () => {
         assert.ok(own);
         assert.deepEqual(Object.keys(own), Object.keys(recorded));
         const { public_ip, listen_port, last_seen } = recorded;
-        assert.deepEqual([own.public_ip, own.listen_port, own.last_seen], [public_ip, listen_port, last_seen]);
+        assert.deepEqual(
+          [own.public_ip, own.listen_port, own.last_seen],
+          [public_ip, listen_port, last_seen],
+        );
         assert.equal(peerFileText(recorded), text);
         await writeFile(join(folder, peerFileName("me")), peerFileText(recorded));
-        assert.deepEqual(await readPeerFiles(folder, { nowMs: RECORDED_MS, ttlMs: 1, signal: NEVER }), [recorded]);
+        assert.deepEqual(await readPeerFiles(folder, { nowMs: RECORDED_MS, ttlMs: 1, signal: NEVER }), [
+          recorded,
+        ]);
         return;
       }
       const options = { nowMs: RECORDED_MS, ttlMs: PEER_FILE_TTL_MS, signal: NEVER };
@@ -257,6 +268,8 @@ describe("the recorded file registry", () => {
 
 async function lastSeen(folder: string): Promise<string> {
   const [name = ""] = (await readdir(folder)).filter((file) => file.endsWith(".json"));
-  const file = z.object({ last_seen: z.string() }).parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+  const file = z
+    .object({ last_seen: z.string() })
+    .parse(JSON.parse(await readFile(join(folder, name), "utf8")));
   return file.last_seen;
 }

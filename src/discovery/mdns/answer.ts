@@ -98,8 +98,9 @@ function packetOf(
     answers.push({ type: "SRV", name, ttl, flush: true, data: { port, target, priority: 0, weight: 0 } });
     answers.push({ type: family === 6 ? "AAAA" : "A", name: target, ttl, flush: true, data: host });
   }
-  answers.push({ type: "PTR", name: SERVICES_META, ttl, data: service });
-  return { type: "response", id: 0, flags: AUTHORITATIVE, answers };
+  // Not among the answers: @libp2p/mdns takes the last pointer there for the instance.
+  const additionals: Answer[] = [{ type: "PTR", name: SERVICES_META, ttl, data: service }];
+  return { type: "response", id: 0, flags: AUTHORITATIVE, answers, additionals };
 }
 
 /** The host name of an instance; its own, so that it never says anything about another. */

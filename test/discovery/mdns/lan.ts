@@ -10,7 +10,8 @@ export interface Lan extends Disposable {
 
 /** Why there can be no namespaces here; undefined if there can. */
 export function noNamespaces(): string | undefined {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return "needs root on Linux, for network namespaces";
+  if (process.platform !== "linux" || process.getuid?.() !== 0)
+    return "needs root on Linux, for network namespaces";
   const name = `lan${randomBytes(3).toString("hex")}`;
   if (spawnSync("ip", ["netns", "add", name]).status !== 0) return "needs iproute2 and network namespaces";
   spawnSync("ip", ["netns", "delete", name]);

@@ -189,7 +189,8 @@ describe("multicast DNS", () => {
           { type: "A", name: "n.local", ttl: 120, data: "127.0.0.1" },
         ],
       });
-      while (!(await canHear(far.discovery, socket, options))) await new Promise<void>((r) => setImmediate(r));
+      while (!(await canHear(far.discovery, socket, options)))
+        await new Promise<void>((r) => setImmediate(r));
       wrongPort.send(good, options.port, GROUP);
       for (let i = 0; i < 5000; i++) {
         const noise = i % 2 === 0 ? randomBytes(randomInt(0, 2000)) : mutated(good);
@@ -204,7 +205,8 @@ describe("multicast DNS", () => {
             return far.discovery.find(wanted, signal);
           },
         },
-        (hints) => hints.some(({ multiaddrs }) => multiaddrs.includes(`/ip4/127.0.0.1/tcp/4001/p2p/${ADVERTISED}`)),
+        (hints) =>
+          hints.some(({ multiaddrs }) => multiaddrs.includes(`/ip4/127.0.0.1/tcp/4001/p2p/${ADVERTISED}`)),
         WITHIN_MS,
       );
     } finally {
@@ -237,7 +239,11 @@ describe("multicast DNS", () => {
 });
 
 /** Whether the reader's socket is open yet. */
-async function canHear(reader: Discovery, socket: Socket, options: { port: number; service: string }): Promise<boolean> {
+async function canHear(
+  reader: Discovery,
+  socket: Socket,
+  options: { port: number; service: string },
+): Promise<boolean> {
   const name = `first.${options.service}`;
   const first = encode({
     type: "response",
@@ -264,7 +270,12 @@ const BIN = resolve(import.meta.dirname, "../../../bin/mcpp.js");
 
 describe("nodes that share nothing but a network", { skip: noNamespaces() ?? false }, () => {
   const networks = [
-    { name: "of IPv4", addresses: ["10.77.0.1/24", "10.77.0.2/24"], listen: "/ip4/0.0.0.0/tcp/0", mode: "auto" },
+    {
+      name: "of IPv4",
+      addresses: ["10.77.0.1/24", "10.77.0.2/24"],
+      listen: "/ip4/0.0.0.0/tcp/0",
+      mode: "auto",
+    },
     { name: "of IPv6 only", addresses: ["fd77::1/64", "fd77::2/64"], listen: "/ip6/::/tcp/0", mode: "auto" },
     { name: "inside one machine", listen: "/ip4/127.0.0.1/tcp/0", mode: "loopback" },
   ] as const;
