@@ -70,22 +70,25 @@ export async function untilFound(
   }
 }
 
+function at(fixture: AdvertiserFixture, number: number): string {
+  return `${fixture.address(number)}/p2p/${ADVERTISED}`;
+}
+
+/** Runs `body` while the first address of the fixture is advertised. */
+async function advertised(
+  fixture: AdvertiserFixture,
+  body: (self: MovableSelf) => Promise<void>,
+): Promise<void> {
+  const self = selfAt([fixture.address(1)]);
+  await openNursery(async (nursery) => {
+    nursery.startSoon(async () => fixture.advertiser.advertise?.(self));
+    await body(self);
+    nursery.cancel("the test is over");
+  });
+}
+
 /** Runs the suite of those that advertise. */
 export function advertiserConformance(name: string, open: () => Promise<AdvertiserFixture>): void {
-  const at = (fixture: AdvertiserFixture, number: number): string =>
-    `${fixture.address(number)}/p2p/${ADVERTISED}`;
-  const advertised = async (
-    fixture: AdvertiserFixture,
-    body: (self: MovableSelf) => Promise<void>,
-  ): Promise<void> => {
-    const self = selfAt([fixture.address(1)]);
-    await openNursery(async (nursery) => {
-      nursery.startSoon(async () => fixture.advertiser.advertise?.(self));
-      await body(self);
-      nursery.cancel("the test is over");
-    });
-  };
-
   describe(`${name} as an advertiser`, () => {
     it("is found while it advertises, and no longer when that was cancelled", async () => {
       await using fixture = await open();

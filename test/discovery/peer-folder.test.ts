@@ -33,11 +33,11 @@ const NEVER = new AbortController().signal;
 /** The instant at which the vectors were recorded. */
 const RECORDED_MS = Date.UTC(2026, 1, 13, 12, 0, 0) + 123.456;
 
-function fileOf(peerId: string, lastSeen: string, rest: object = {}): string {
+function fileOf(peerId: string, seenAt: string, rest: object = {}): string {
   return JSON.stringify({
     peer_id: peerId,
     multiaddr: `/ip4/192.0.2.7/tcp/9710/p2p/${peerId}`,
-    last_seen: lastSeen,
+    last_seen: seenAt,
     ...rest,
   });
 }

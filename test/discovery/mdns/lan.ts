@@ -50,8 +50,12 @@ export function openLan(addresses?: readonly [string, string]): Lan {
     close();
     throw error;
   }
-  const machine = (name: string): string => `ip netns exec ${name}`;
   return { machines: [machine(a), machine(addresses ? b : a)], [Symbol.dispose]: close };
+}
+
+/** The command that runs what follows it in a namespace. */
+function machine(name: string): string {
+  return `ip netns exec ${name}`;
 }
 
 function ip(...args: readonly string[]): void {

@@ -61,7 +61,6 @@ function pair(): { readonly near: OpenNode; readonly far: OpenNode } {
       return () => listeners.delete(listener);
     },
   });
-  const { advertise } = near.discovery;
   const discovery: Discovery = {
     ...near.discovery,
     advertise(told) {
@@ -72,7 +71,7 @@ function pair(): { readonly near: OpenNode; readonly far: OpenNode } {
       };
       told.onChange(follow);
       follow();
-      return advertise?.(told) ?? Promise.resolve();
+      return near.discovery.advertise?.(told) ?? Promise.resolve();
     },
   };
   return { near: { ...near, discovery }, far };
@@ -108,6 +107,10 @@ advertiserConformance("multicast DNS", async () => {
   };
 });
 
+function isBye(answer: Answer): boolean {
+  return answer.type === "PTR" && answer.ttl === 0;
+}
+
 /** A socket that takes part at the port of a test. */
 async function participant(port: number): Promise<Socket> {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
@@ -126,12 +129,12 @@ describe("multicast DNS", () => {
     const socket = await participant(options.port);
     try {
       const said: Packet[] = [];
-      let wake = (): void => undefined;
+      let wake: (() => void) | undefined;
       socket.on("message", (bytes) => {
         const packet = decode(bytes);
         if (packet.type !== "response") return;
         said.push(packet);
-        wake();
+        wake?.();
       });
       const untilSaid = (count: number): Promise<void> =>
         new Promise((done) => {
@@ -166,7 +169,6 @@ describe("multicast DNS", () => {
       node.host.nursery.startSoon(async () => node.discovery.advertise?.(selfAt([])));
       while (!answers.some(({ type }) => type === "SRV")) await once(socket, "message");
       await node[Symbol.asyncDispose]();
-      const isBye = (answer: Answer): boolean => answer.type === "PTR" && answer.ttl === 0;
       while (!answers.some(isBye)) await once(socket, "message");
     } finally {
       socket.close();

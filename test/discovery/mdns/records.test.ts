@@ -57,6 +57,12 @@ function pythonPacket(name: string, peerId: string, ip = "10.0.0.7", port = 9710
   );
 }
 
+/** Whether a question for `name`, by somebody who knows `known`, is one for what is announced. */
+function ask(name: string, known: readonly Answer[] = []): boolean {
+  const query = sent({ type: "query", questions: [{ type: "PTR", name }], answers: [...known] });
+  return asksFor(query, announced);
+}
+
 describe("the addresses that others can dial", () => {
   const vectors = z
     .object({
@@ -147,8 +153,6 @@ describe("an announcement", () => {
   });
 
   it("answers those that ask for it, and no others", () => {
-    const ask = (name: string, known: readonly Answer[] = []): boolean =>
-      asksFor(sent({ type: "query", questions: [{ type: "PTR", name }], answers: [...known] }), announced);
     const pointer = { type: "PTR", name: SERVICE, data: `${INSTANCE}.${SERVICE}` } as const;
     assert.equal(ask("_P2P._udp.local."), true);
     assert.equal(ask("_services._dns-sd._udp.local"), true);
