@@ -139,6 +139,7 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
   const { createReach, loadIdentity, newIdentity, openP2pHost } = await import("./p2p/index.ts");
   const { p2pTransport } = await import("./transport/p2p.ts");
   const { createPeerTable } = await import("./peer/table.ts");
+  const { createDnsaddr, dnsaddrMechanism } = await import("./discovery/index.ts");
   const { clock, logger, host, identityFile, token, closing } = opening;
   const p2p = await openP2pHost({
     privateKey: identityFile === undefined ? await newIdentity() : await loadIdentity(identityFile),
@@ -150,7 +151,10 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
     methods: [],
     sharedToken: token,
     discoveries: [],
-    mechanisms: await createReach({ relayVia: [], holePunch: true, upnp: false }),
+    mechanisms: [
+      ...(await createReach({ relayVia: [], holePunch: true, upnp: false })),
+      dnsaddrMechanism(createDnsaddr({ clock })),
+    ],
     table: createPeerTable({ clock }),
   });
   closing.push(() => p2p.close());

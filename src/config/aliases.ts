@@ -88,6 +88,31 @@ export const ALIAS_RULES: readonly AliasRule[] = [
     // Many programs use these two: without the old registry they say nothing about ours.
     read: (get) => (get(OLD_REGISTRY) === undefined ? undefined : (get("GH_TOKEN") ?? get("GITHUB_TOKEN"))),
   },
+  {
+    variables: ["CACHE_BOOTSTRAP_PEERS"],
+    prefixed: false,
+    setting: "bootstrap",
+    reading: "separated by commas; counts only where the one above says nothing",
+    read: (lookup) => map(lookup("CACHE_BOOTSTRAP_PEERS"), splitPeers),
+  },
+  {
+    variables: ["IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP"],
+    prefixed: false,
+    setting: "publicBootstrap",
+    reading: "1, true, yes or on: on; anything else: off",
+    read: (lookup) => map(lookup("IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP"), oldSwitch),
+  },
+  {
+    ...ofService(["TASK_P2P_DNSADDR_RESOLVE"], "dnsaddr"),
+    reading: "0, false, no or off: off; anything else: on",
+    read: (lookup) => map(lookup("TASK_P2P_DNSADDR_RESOLVE"), (value) => !isOff(value)),
+  },
+  plain("IPFS_ACCELERATE_P2P_CACHE_DIR", "peerFolder"),
+  {
+    ...ofService(["TASK_P2P_MDNS"], "mdns"),
+    reading: "1, true, yes, y or on: auto; anything else: off",
+    read: (lookup) => map(lookup("TASK_P2P_MDNS"), (value) => (oldSwitch(value) ? "auto" : "off")),
+  },
   { ...ofService(["TASK_WORKER_ID"], "workerId"), reading: "as it is", read: (get) => get("TASK_WORKER_ID") },
   {
     ...ofService(["TASK_WORKER_MESH"], "workFor"),
@@ -153,6 +178,10 @@ function readBootstrap(lookup: Lookup): readonly string[] | undefined {
   if (peers === undefined) return undefined;
   const dial = lookup("TASK_P2P_BOOTSTRAP_DIAL");
   if (isOff(peers) || (dial !== undefined && isOff(dial))) return [];
+  return splitPeers(peers);
+}
+
+function splitPeers(peers: string): readonly string[] {
   return peers
     .split(",")
     .map((peer) => peer.trim())

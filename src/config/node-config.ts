@@ -12,6 +12,9 @@ export interface MountConfig {
 /** Which engine keeps the queue. */
 export type StoreName = "sqlite" | "memory";
 
+/** When nodes of the local network are looked for. */
+export type MdnsSetting = "auto" | "on" | "loopback" | "off";
+
 /** The configuration of a node. The table of settings says what each one means, allows and defaults to. */
 export interface NodeConfig {
   readonly name: string;
@@ -56,6 +59,15 @@ export interface NodeConfig {
   readonly githubPublish: boolean;
   readonly githubLocalAddresses: boolean;
   readonly githubCleanup: boolean;
+  readonly publicBootstrap: boolean;
+  readonly dnsaddr: boolean;
+  /** Absolute path, or `off`. */
+  readonly peerFolder: string;
+  readonly peerFolderTtlMs: number;
+  readonly mdns: MdnsSetting;
+  readonly mdnsService: string;
+  readonly mdnsBrowse: readonly string[];
+  readonly mdnsIntervalMs: number;
   /** Absolute path of the file that the token was read from, if it was. */
   readonly tokenFile?: string | undefined;
   /** Secret: never shown, never logged. */

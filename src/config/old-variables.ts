@@ -18,14 +18,12 @@ export const UNUSED_VARIABLES: readonly Unused[] = [
     why: "It changes one part of one address. Name the whole ones in `MCPP_ANNOUNCE`.",
   },
   {
-    variables: [
-      "TASK_P2P_DHT*",
-      "TASK_P2P_RENDEZVOUS*",
-      "TASK_P2P_MDNS*",
-      "TASK_P2P_DISCOVERY_TIMEOUT_S",
-      "TASK_P2P_DNSADDR_RESOLVE",
-    ],
+    variables: ["TASK_P2P_DHT*", "TASK_P2P_RENDEZVOUS*", "TASK_P2P_DISCOVERY_TIMEOUT_S"],
     why: "Nodes find each other by announce files and bootstrap addresses (`MCPP_ANNOUNCE_FILES`, `MCPP_BOOTSTRAP`).",
+  },
+  {
+    variables: ["TASK_P2P_MDNS_PORT"],
+    why: "It named a port at which nobody listened (D-39). The port that is announced is the one that is listened on.",
   },
   {
     variables: ["TASK_P2P_AUTONAT", "TASK_P2P_RELAY", "TASK_P2P_RELAY_HOP", "TASK_P2P_HOLEPUNCH"],

@@ -2,6 +2,13 @@
 import { ConfigError } from "../errors.ts";
 import { parseMultiaddr, peerIdIn } from "../p2p/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
+import type { Dnsaddr } from "./dnsaddr.ts";
+
+/** How the addresses are read. */
+export interface BootstrapOptions {
+  /** Looks up what `/dnsaddr` addresses stand for. Absent: they are given on as they are. */
+  readonly dnsaddr?: Dnsaddr | undefined;
+}
 
 /**
  * A discovery that always finds the listed addresses.
@@ -9,17 +16,42 @@ import type { Discovery, PeerHint } from "../peer/discovery.ts";
  * @param addresses - multiaddrs; one without `/p2p/<id>` is only used when any peer will do
  * @throws ConfigError if one is no multiaddr
  */
-export function bootstrapDiscovery(addresses: readonly string[]): Discovery {
-  const hints = addresses.map(hintOf);
+export function bootstrapDiscovery(
+  addresses: readonly string[],
+  { dnsaddr }: BootstrapOptions = {},
+): Discovery {
+  const listed = addresses.map((text) => ({ text, peerId: idOf(text) }));
   return {
     name: "bootstrap",
-    find: (peerId) => Promise.resolve(hints.filter((hint) => peerId === undefined || hint.peerId === peerId)),
+    async find(wanted, signal) {
+      const hints: PeerHint[] = [];
+      for (const { text, peerId } of listed) {
+        if (wanted !== undefined && peerId !== undefined && peerId !== wanted) continue;
+        const expanded = await (dnsaddr?.expand([text], signal) ?? [text]);
+        hints.push(...hintsOf(expanded));
+      }
+      return wanted === undefined ? hints : hints.filter(({ peerId }) => peerId === wanted);
+    },
   };
 }
 
-function hintOf(text: string): PeerHint {
+/** One hint for the addresses of each peer; an address that names none is a hint of its own. */
+function hintsOf(addresses: readonly string[]): readonly PeerHint[] {
+  const byPeer = new Map<string, string[]>();
+  for (const text of addresses) {
+    const key = idOf(text) ?? text;
+    byPeer.set(key, [...(byPeer.get(key) ?? []), text]);
+  }
+  return [...byPeer.values()].map((multiaddrs) => ({
+    peerId: idOf(multiaddrs[0] ?? ""),
+    multiaddrs,
+    method: "bootstrap",
+  }));
+}
+
+function idOf(text: string): string | undefined {
   try {
-    return { peerId: peerIdIn(parseMultiaddr(text)), multiaddrs: [text], method: "bootstrap" };
+    return peerIdIn(parseMultiaddr(text));
   } catch (cause) {
     throw new ConfigError("bootstrap", text, "must be a multiaddr", { cause });
   }

@@ -5,6 +5,10 @@ import { announceFileDiscovery } from "./announce-file.ts";
 import { bootstrapDiscovery } from "./bootstrap.ts";
 import { githubIssues } from "./github-issues/mechanism.ts";
 import type { GithubIssuesConfig } from "./github-issues/settings.ts";
+import { type Dnsaddr, dnsaddrMechanism } from "./dnsaddr.ts";
+import { mdnsMechanism, type MdnsOptions } from "./mdns.ts";
+import { peerFolderDiscovery, type PeerFolderOptions } from "./peer-folder.ts";
+import { publicBootstrapDiscovery } from "./public-bootstrap.ts";
 
 export {
   type AnnounceFacts,
@@ -16,6 +20,10 @@ export {
 } from "./announce-file.ts";
 export { bootstrapDiscovery } from "./bootstrap.ts";
 export type { GithubIssuesConfig, TokenSource } from "./github-issues/settings.ts";
+export { createDnsaddr, type Dnsaddr, type DnsaddrOptions, dnsaddrMechanism } from "./dnsaddr.ts";
+export { type MdnsMode, type MdnsOptions, mdnsMechanism } from "./mdns.ts";
+export { peerFolderDiscovery, type PeerFolderOptions } from "./peer-folder.ts";
+export { PUBLIC_BOOTSTRAP } from "./public-bootstrap.ts";
 
 /** Where to look for peers. */
 export interface DiscoveryConfig {
@@ -25,17 +33,33 @@ export interface DiscoveryConfig {
   readonly bootstrap: readonly string[];
   /** A registry on GitHub Issues. Absent: GitHub is not asked. */
   readonly githubIssues?: GithubIssuesConfig | undefined;
+  /** Looks up `/dnsaddr` addresses. Absent: they cannot be dialled. */
+  readonly dnsaddr?: Dnsaddr | undefined;
+  /** Whether libp2p's public entry points are used by a node that knows nobody else. Default no. */
+  readonly publicBootstrap?: boolean | undefined;
+  /** The folder in which nodes of this machine write where they are. Absent: none. */
+  readonly peerFolder?: PeerFolderOptions | undefined;
+  /** The local network. Absent: it is not asked. */
+  readonly mdns?: MdnsOptions | undefined;
 }
 
 /** The discoveries that `config` asks for. @throws ConfigError if an address is none */
 export function createDiscoveries(config: DiscoveryConfig): readonly Discovery[] {
-  return [
-    ...(config.announceFiles.length > 0 ? [announceFileDiscovery(config.announceFiles)] : []),
-    ...(config.bootstrap.length > 0 ? [bootstrapDiscovery(config.bootstrap)] : []),
+  const { announceFiles, bootstrap, dnsaddr, peerFolder } = config;
+  const known = [
+    ...(announceFiles.length > 0 ? [announceFileDiscovery(announceFiles)] : []),
+    ...(bootstrap.length > 0 ? [bootstrapDiscovery(bootstrap, { dnsaddr })] : []),
+    ...(peerFolder ? [peerFolderDiscovery(peerFolder)] : []),
   ];
+  return [...known, ...(config.publicBootstrap ? [publicBootstrapDiscovery(known, { dnsaddr })] : [])];
 }
 
 /** Those of them that run over libp2p itself, to be opened with the host. */
 export function createMechanisms(config: DiscoveryConfig): readonly Mechanism[] {
-  return config.githubIssues ? [githubIssues(config.githubIssues)] : [];
+  const { dnsaddr, mdns, githubIssues: registry } = config;
+  return [
+    ...(dnsaddr ? [dnsaddrMechanism(dnsaddr)] : []),
+    ...(mdns ? [mdnsMechanism(mdns)] : []),
+    ...(registry ? [githubIssues(registry)] : []),
+  ];
 }

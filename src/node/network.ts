@@ -3,15 +3,15 @@ import { callerName } from "../authority/caller.ts";
 import { serveCacheMethods } from "../cache/methods.ts";
 import { serveReplicaMethods } from "../cache/replica-methods.ts";
 import { startReplication } from "../cache/replicate.ts";
-import type { NodeConfig } from "../config.ts";
-import type { OldWireNode, P2pHost, ReachConfig } from "../p2p/index.ts";
+import type { OldWireNode, P2pHost } from "../p2p/index.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import { serveTaskMethods } from "../task/methods.ts";
 import { p2pTransport } from "../transport/index.ts";
 import type { Foundation } from "./foundation.ts";
-import { githubIssuesOf } from "./github-issues.ts";
+import { discoveryConfig } from "./discovery-config.ts";
+import { reachOf } from "./reach-config.ts";
 import type { Network, Serving } from "./rooms.ts";
 
 /** A node that has no peers. */
@@ -29,11 +29,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   // libp2p takes half a second to load, which a node without peers need not wait for.
   const { createReach, loadIdentity, openP2pHost } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
-  const discovery = {
-    announceFiles: config.announceFiles,
-    bootstrap: config.bootstrap,
-    githubIssues: githubIssuesOf(config),
-  };
+  const discovery = await discoveryConfig(foundation);
   const host = await openP2pHost({
     privateKey: await loadIdentity(folder.identity),
     listen: config.listen,
@@ -59,21 +55,6 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     multiaddrs: () => host.multiaddrs(),
     announce: (mcpUrl) => announce(foundation, host, mcpUrl),
   };
-}
-
-/** A mebibyte. */
-const MIB = 1024 * 1024;
-
-/** How the configuration wants the node to be reached. */
-function reachOf(config: NodeConfig): ReachConfig {
-  const { relayFor, relayVia, holePunch, upnp } = config;
-  const limits = {
-    reservations: config.relayReservations,
-    reservationMs: config.relayReservationMs,
-    connectionBytes: config.relayConnectionMib * MIB,
-    connectionMs: config.relayConnectionMs,
-  };
-  return { relay: config.relay ? { limits, relayFor } : undefined, relayVia, holePunch, upnp };
 }
 
 /** Keeps copies of the cache at those peers that are to have one. */

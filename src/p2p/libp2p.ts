@@ -66,16 +66,15 @@ export async function startLibp2p({
       }),
     ],
     // The default refuses loopback and private addresses in some settings.
-    connectionGater: Object.assign(
-      { denyDialMultiaddr: () => false },
-      ...mechanisms.map((one) => one.gater),
-    ),
+    connectionGater: Object.assign({ denyDialMultiaddr: () => false }, ...mechanisms.map((one) => one.gater)),
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
       maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS,
       inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_MS,
+      // None unless asked for: the default asks name servers, whatever the configuration says.
+      resolvers: Object.assign({}, ...mechanisms.map((one) => one.resolvers)),
     },
     connectionMonitor: { pingInterval: MONITOR_INTERVAL_MS },
     services: {

@@ -1,5 +1,5 @@
 /** What is opened together with the libp2p node and runs over it: discoveries, and ways to be reached. */
-import type { ConnectionGater, PrivateKey } from "@libp2p/interface";
+import type { ConnectionGater, MultiaddrResolver, PrivateKey } from "@libp2p/interface";
 import type { Libp2pInit } from "libp2p";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
@@ -41,6 +41,8 @@ export interface Mechanism {
   /** Services for libp2p by name. A mechanism that needs one later keeps it when its factory is called. */
   readonly services?: Readonly<Record<string, (components: Libp2pComponents) => unknown>> | undefined;
   readonly transports?: readonly TransportFactory[] | undefined;
+  /** What turns an address into others before it is dialled, by a name. */
+  readonly resolvers?: Readonly<Record<string, MultiaddrResolver>> | undefined;
   /** Addresses to listen on besides the configured ones, e.g. `/p2p-circuit`. */
   readonly listen?: readonly string[] | undefined;
   /** Questions of libp2p about what it may let others do. */

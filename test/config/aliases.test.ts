@@ -190,6 +190,25 @@ describe("the notice about old variables", () => {
   });
 });
 
+describe("the variables of finding peers", () => {
+  const at = "/ip4/192.0.2.1/tcp/1";
+  it("mean what they meant", () => {
+    assert.deepEqual(config({ CACHE_BOOTSTRAP_PEERS: ` ${at} ,,` }).bootstrap, [at]);
+    const both = { CACHE_BOOTSTRAP_PEERS: at, IPFS_ACCELERATE_PY_TASK_P2P_BOOTSTRAP_PEERS: `${at}2` };
+    assert.deepEqual(config(both).bootstrap, [`${at}2`]);
+    assert.equal(config({ IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP: "yes" }).publicBootstrap, true);
+    assert.equal(config({ IPFS_ACCELERATE_PY_TASK_P2P_DNSADDR_RESOLVE: "off" }).dnsaddr, false);
+    assert.equal(config({ IPFS_ACCELERATE_P2P_CACHE_DIR: "/var/peers" }).peerFolder, "/var/peers");
+    assert.equal(config({ IPFS_DATASETS_PY_TASK_P2P_MDNS: "0" }).mdns, "off");
+    assert.equal(config({ IPFS_ACCELERATE_PY_TASK_P2P_MDNS: "on" }).mdns, "auto");
+  });
+
+  it("change nothing while they are unset: nobody beyond this machine is asked", () => {
+    const { bootstrap, publicBootstrap, peerFolder, mdns } = config({});
+    assert.deepEqual([bootstrap, publicBootstrap, peerFolder, mdns], [[], false, "off", "auto"]);
+  });
+});
+
 it("explains every variable or gives it a counterpart, never both", () => {
   const used = new Set(ALIAS_RULES.flatMap((rule) => rule.variables));
   const unused = UNUSED_VARIABLES.flatMap((entry) => entry.variables);

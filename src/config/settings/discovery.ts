@@ -1,11 +1,34 @@
 /** Settings of how nodes find each other. */
 import { join } from "node:path";
-import { list, path, pathOrOff } from "../kind.ts";
+import { choice, duration, list, onOff, path, pathOrOff, text } from "../kind.ts";
 import { multiaddr } from "./addresses.ts";
 import { names, type SettingTable } from "./setting.ts";
 
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const DAY_MS = 1440 * MINUTE_MS;
+/** The name of a DNS-SD service (RFC 6763, section 4.1.2). */
+const service = text(
+  "service",
+  "a service name such as _p2p._udp.local",
+  /^_[a-z0-9-]{1,62}\._(tcp|udp)\.local\.?$/i,
+);
+
 /** How nodes find each other. */
-export const DISCOVERY: Pick<SettingTable, "announceFile" | "announceFiles" | "bootstrap"> = {
+export const DISCOVERY: Pick<
+  SettingTable,
+  | "announceFile"
+  | "announceFiles"
+  | "bootstrap"
+  | "publicBootstrap"
+  | "dnsaddr"
+  | "peerFolder"
+  | "peerFolderTtlMs"
+  | "mdns"
+  | "mdnsService"
+  | "mdnsBrowse"
+  | "mdnsIntervalMs"
+> = {
   announceFile: {
     ...names("announce-file"),
     kind: pathOrOff(),
@@ -26,5 +49,54 @@ export const DISCOVERY: Pick<SettingTable, "announceFile" | "announceFiles" | "b
     fallback: () => [],
     fallbackText: "none",
     summary: "Multiaddrs of other nodes to try when a peer is looked for.",
+  },
+  publicBootstrap: {
+    ...names("public-bootstrap"),
+    kind: onOff(),
+    fallback: () => false,
+    summary: "Use the public libp2p network's entry points while no other peer is known.",
+  },
+  dnsaddr: {
+    ...names("dnsaddr"),
+    kind: onOff(),
+    fallback: () => true,
+    summary: "Ask name servers what a /dnsaddr address stands for; without it such an address is useless.",
+  },
+  peerFolder: {
+    ...names("peer-folder"),
+    kind: pathOrOff(),
+    fallback: () => "off",
+    summary: "Private folder in which each node of this machine keeps a file about itself.",
+  },
+  peerFolderTtlMs: {
+    ...names("peer-folder-ttl"),
+    kind: duration(10 * SECOND_MS, DAY_MS),
+    fallback: () => 30 * MINUTE_MS,
+    summary: "How long a file in that folder counts; a running node writes its own three times as often.",
+  },
+  mdns: {
+    ...names("mdns"),
+    kind: choice("auto", "on", "loopback", "off"),
+    fallback: () => "auto",
+    summary:
+      "Find nodes of the local network: auto while others can reach this node, loopback among those of this machine only.",
+  },
+  mdnsService: {
+    ...names("mdns-service"),
+    kind: service,
+    fallback: () => "_p2p._udp.local",
+    summary: "Service that nodes announce and look for by multicast DNS; another one makes a group apart.",
+  },
+  mdnsBrowse: {
+    ...names("mdns-browse"),
+    kind: list(service),
+    fallback: () => ["_mcp-accelerate._tcp.local"],
+    summary: "Further services to look for by multicast DNS, without announcing them.",
+  },
+  mdnsIntervalMs: {
+    ...names("mdns-interval"),
+    kind: duration(SECOND_MS, MINUTE_MS),
+    fallback: () => 10 * SECOND_MS,
+    summary: "How often to ask by multicast DNS who is there.",
   },
 };
