@@ -18,14 +18,12 @@ export const UNUSED_VARIABLES: readonly Unused[] = [
     why: "It changes one part of one address. Name the whole ones in `MCPP_ANNOUNCE`.",
   },
   {
-    variables: [
-      "TASK_P2P_DHT*",
-      "TASK_P2P_RENDEZVOUS*",
-      "TASK_P2P_MDNS*",
-      "TASK_P2P_DISCOVERY_TIMEOUT_S",
-      "TASK_P2P_DNSADDR_RESOLVE",
-    ],
+    variables: ["TASK_P2P_MDNS*", "TASK_P2P_DISCOVERY_TIMEOUT_S", "TASK_P2P_DNSADDR_RESOLVE"],
     why: "Nodes find each other by announce files and bootstrap addresses (`MCPP_ANNOUNCE_FILES`, `MCPP_BOOTSTRAP`).",
+  },
+  {
+    variables: ["TASK_P2P_DHT_PROVIDE_INTERVAL_S"],
+    why: "A node tells the DHT where it is whenever that changes, and every half hour.",
   },
   {
     variables: ["TASK_P2P_AUTONAT", "TASK_P2P_RELAY", "TASK_P2P_RELAY_HOP", "TASK_P2P_HOLEPUNCH"],
