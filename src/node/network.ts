@@ -27,7 +27,6 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   // libp2p takes half a second to load, which a node without peers need not wait for.
   const { loadIdentity, openP2pHost } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
-  const discovery = { announceFiles: config.announceFiles, bootstrap: config.bootstrap };
   const host = await openP2pHost({
     privateKey: await loadIdentity(folder.identity),
     listen: config.listen,
@@ -41,8 +40,8 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     oldWire: oldWireOf(foundation, serving),
     sharedToken: config.token,
     sendTokenToOldPeers: config.sendTokenToOldPeers,
-    discoveries: createDiscoveries(discovery),
-    mechanisms: createMechanisms(discovery),
+    discoveries: createDiscoveries(config),
+    mechanisms: await createMechanisms(config),
     table,
   });
   closers.add("the libp2p host", () => host.close());

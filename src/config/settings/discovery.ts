@@ -72,7 +72,8 @@ export const DISCOVERY: Pick<
     ...names("rendezvous-unsigned"),
     kind: onOff(),
     fallback: () => false,
-    summary: "Deal with rendezvous nodes and clients that do not sign their addresses, such as py-libp2p 0.7.",
+    summary:
+      "Deal with rendezvous nodes and clients that do not sign their addresses, such as py-libp2p 0.7.",
   },
   dht: {
     ...names("dht"),
