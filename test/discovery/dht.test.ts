@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { dht, type DhtOptions } from "../../src/discovery/dht/dht.ts";
 import type { Mechanism } from "../../src/p2p/index.ts";

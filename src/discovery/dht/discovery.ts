@@ -23,6 +23,8 @@ import { findOldKey, type Provider, provideOldKey } from "./old-providers.ts";
 const LOOK_MS = 10_000;
 /** A look that ended so shortly ago is as good as a new one, which costs a stream to each node that is asked. */
 const FRESH_MS = 2000;
+/** What was found this recently need not be looked for again when one peer is wanted. */
+const RECENT_MS = 30_000;
 /** How long a provider is given out after it was last found; records in a DHT live for a day. */
 const REMEMBER_MS = 600_000;
 /** The most providers that are remembered; kad-dht ends a look at twenty. */
@@ -56,7 +58,7 @@ export interface DhtDiscovery {
 
 /** Makes the discovery. */
 export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
-  const { context } = options;
+  const { context, dht } = options;
   const { nursery, libp2p } = context;
   const ownPeerId = libp2p.peerId.toString();
   const alarm = new Alarm(context.clock);
@@ -66,7 +68,7 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
     const id = peerIdFromString(peerId);
     const hints: PeerHint[] = [];
     await abortable(async (signal) => {
-      for await (const event of options.dht.findPeer(id, { signal })) {
+      for await (const event of dht.findPeer(id, { signal })) {
         if (event.name === "FINAL_PEER") hints.push(...hintsOf({ ...event.peer, peerId: event.peer.id }));
         if (hints.length > 0) break;
       }
@@ -78,17 +80,19 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
     name: "dht",
     async find(peerId, signal) {
       if (peerId === ownPeerId) return [];
-      const known = (): readonly PeerHint[] =>
-        providers.hints().filter((hint) => peerId === undefined || hint.peerId === peerId);
+      const known = (maxAgeMs?: number): readonly PeerHint[] =>
+        providers.hints(maxAgeMs).filter((hint) => peerId === undefined || hint.peerId === peerId);
+      const options = { timeoutMs: LOOK_MS, signal };
       try {
-        if (peerId === undefined) await nursery.run(() => providers.look(), { timeoutMs: LOOK_MS, signal });
-        else if (known().length === 0)
-          return await nursery.run(() => findOne(peerId), { timeoutMs: LOOK_MS, signal });
+        if (peerId === undefined) await nursery.run(() => providers.look(), options);
+        else if (known(RECENT_MS).length === 0) {
+          const found = await nursery.run(() => findOne(peerId), options);
+          if (found.length > 0) return found;
+        }
       } catch (error) {
         // Whoever waits no longer gets what is known by now; a DHT without nodes knows nothing.
-        if (!isCancelled(error) && !(error instanceof TimeoutError)) {
+        if (!isCancelled(error) && !(error instanceof TimeoutError))
           context.logger.debug({ err: error }, "the DHT did not answer");
-        }
       }
       return known();
     },
@@ -108,10 +112,11 @@ class Providers {
     this.#options = options;
   }
 
-  hints(): readonly PeerHint[] {
+  /** Those that were found at most `maxAgeMs` ago. */
+  hints(maxAgeMs = REMEMBER_MS): readonly PeerHint[] {
     const now = this.#options.context.clock.now();
     for (const [peerId, { atMs }] of this.#known) if (now - atMs > REMEMBER_MS) this.#known.delete(peerId);
-    return [...this.#known.values()].map(({ hint }) => hint);
+    return [...this.#known.values()].filter(({ atMs }) => now - atMs <= maxAgeMs).map(({ hint }) => hint);
   }
 
   /** Waits for a look that begins now, is under way, or has just ended; it goes on if the caller gives up. */
@@ -119,19 +124,19 @@ class Providers {
     const { clock, nursery, logger } = this.#options.context;
     if (clock.now() - this.#lookedAtMs < FRESH_MS) return;
     this.#look ??= nursery
-      .run(() => moveOnAfter(LOOK_MS, () => this.#ask()))
-      .then(
-        () => {
-          this.#lookedAtMs = clock.now();
-        },
-        (error: unknown) => {
-          if (!isCancelled(error)) logger.debug({ err: error }, "a look into the DHT failed");
-        },
-      )
+      .run(() => this.#lookOnce())
+      .catch((error: unknown) => {
+        if (!isCancelled(error)) logger.debug({ err: error }, "a look into the DHT failed");
+      })
       .finally(() => {
         this.#look = undefined;
       });
     await abandonOnCancel(this.#look);
+  }
+
+  async #lookOnce(): Promise<void> {
+    await moveOnAfter(LOOK_MS, () => this.#ask());
+    this.#lookedAtMs = this.#options.context.clock.now();
   }
 
   async #ask(): Promise<void> {

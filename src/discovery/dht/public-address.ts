@@ -40,19 +40,10 @@ export function isPublicAddress(address: Multiaddr): boolean {
   const parts = address.getComponents().filter(({ name }) => name !== "ip6zone");
   const [host] = parts;
   const value = host?.value ?? "";
-  switch (host?.name) {
-    case "ip4":
-      return isIP(value) === 4 && !NOT_PUBLIC.check(value, "ipv4");
-    case "ip6":
-      return isIP(value) === 6 && PUBLIC_IP6.check(value, "ipv6") && !NOT_PUBLIC.check(value, "ipv6");
-    case "dns":
-    case "dns4":
-    case "dns6":
-    case "dnsaddr":
-      return !LOCAL_NAME.test(value);
-    default:
-      return false;
-  }
+  if (host?.name === "ip4") return isIP(value) === 4 && !NOT_PUBLIC.check(value, "ipv4");
+  if (host?.name === "ip6")
+    return isIP(value) === 6 && PUBLIC_IP6.check(value, "ipv6") && !NOT_PUBLIC.check(value, "ipv6");
+  return host?.name.startsWith("dns") === true && !LOCAL_NAME.test(value);
 }
 
 /** What may be told of a peer. */

@@ -80,25 +80,33 @@ export function decodeMessage(bytes: Uint8Array): RendezvousMessage {
   const type = TYPES[number];
   if (type === undefined) throw new ProtocolError(`rendezvous has no message of type ${number}`);
   const body = new Fields(fields.bytes(number + 2));
-  switch (type) {
-    case "register":
-      return { type, ...registrationOf(body) };
-    case "registered":
-      return { type, status: body.varint(1), statusText: body.text(2), ttlS: body.varint(3) };
-    case "unregister":
-      return { type, namespace: body.text(1), id: body.bytes(2) };
-    case "discover":
-      return { type, namespace: body.text(1), limit: body.varint(2), cookie: body.bytes(3) };
-    default:
-      return {
-        type,
-        registrations: body.all(1).map((one) => registrationOf(new Fields(one))),
-        cookie: body.bytes(2),
-        status: body.varint(3),
-        statusText: body.text(4),
-      };
-  }
+  return BODIES[type](body);
 }
+
+/** How the body of each type is read. */
+const BODIES: { readonly [T in (typeof TYPES)[number]]: (body: Fields) => RendezvousMessage } = {
+  register: (body) => ({ type: "register", ...registrationOf(body) }),
+  registered: (body) => ({
+    type: "registered",
+    status: body.varint(1),
+    statusText: body.text(2),
+    ttlS: body.varint(3),
+  }),
+  unregister: (body) => ({ type: "unregister", namespace: body.text(1), id: body.bytes(2) }),
+  discover: (body) => ({
+    type: "discover",
+    namespace: body.text(1),
+    limit: body.varint(2),
+    cookie: body.bytes(3),
+  }),
+  discovered: (body) => ({
+    type: "discovered",
+    registrations: body.all(1).map((one) => registrationOf(new Fields(one))),
+    cookie: body.bytes(2),
+    status: body.varint(3),
+    statusText: body.text(4),
+  }),
+};
 
 /** An unsigned record of py-libp2p: who, and where. */
 export interface PeerInfo {

@@ -12,7 +12,7 @@ import type { PeerHint } from "../../peer/discovery.ts";
 import type { WireRegistration } from "./codec.ts";
 import { MAX_PAGES, MAX_TTL_MS, PAGE_SIZE } from "./limits.ts";
 import { type RendezvousPoint, StaleCookieError } from "./point.ts";
-import { openRecord } from "./record.ts";
+import { hintOf, openRecord } from "./record.ts";
 
 /** The most peers that are remembered of one server: as many as a full namespace of ours has. */
 const MAX_PEERS = 2000;
@@ -108,13 +108,12 @@ export class Directory {
     try {
       const opened = await openRecord(record, unsigned);
       const peerId = opened.peerId.toString();
-      const multiaddrs = opened.multiaddrs.map((address) => nameAddress(address.toString(), peerId));
       if (this.#entries.size >= MAX_PEERS && !this.#entries.has(peerId)) return undefined;
       // A list that is read again is in the order of the server.
       this.#entries.delete(peerId);
-      if (multiaddrs.length === 0) return undefined;
+      const hint = hintOf(opened);
+      if (!hint) return undefined;
       const ttlMs = Math.min(Math.max(ttlS, 1) * 1000, MAX_TTL_MS);
-      const hint = { peerId, multiaddrs, method: "rendezvous" };
       this.#entries.set(peerId, { hint, expiresAtMs: clock.now() + ttlMs });
       return peerId;
     } catch (error) {
@@ -124,8 +123,4 @@ export class Directory {
       return undefined;
     }
   }
-}
-
-function nameAddress(address: string, peerId: string): string {
-  return address.endsWith(`/p2p/${peerId}`) ? address : `${address}/p2p/${peerId}`;
 }

@@ -6,6 +6,8 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import * as Digest from "multiformats/hashes/digest";
 import { writer } from "protons-runtime";
 import { ProtocolError } from "../../errors.ts";
+import { isLoopbackAddr, type MechanismContext } from "../../p2p/index.ts";
+import type { PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { decodePeerInfo, encodePeerInfo } from "./codec.ts";
 
 /** More addresses of one peer than this are noise; libp2p dials at most 25. */
@@ -27,6 +29,38 @@ export interface RecordFacts {
   /** A later record has a higher number. */
   readonly sequence: bigint;
   readonly sign: (bytes: Uint8Array) => Promise<Uint8Array>;
+}
+
+/**
+ * What this node says about itself now.
+ *
+ * @param loopback - whether the addresses of loopback too, which mean something on this machine only
+ */
+export function recordFacts(
+  self: SelfDescription,
+  { libp2p, clock }: Pick<MechanismContext, "libp2p" | "clock">,
+  loopback: boolean,
+): RecordFacts {
+  const { peerId } = libp2p;
+  if (peerId.publicKey === undefined) throw new TypeError("this node's peer id has no public key");
+  const end = `/p2p/${self.peerId}`;
+  const multiaddrs = self
+    .multiaddrs()
+    .filter((text) => loopback || !isLoopbackAddr(text))
+    .map((text) => multiaddr(text.endsWith(end) ? text.slice(0, -end.length) : text));
+  const sequence = BigInt(clock.epochMs());
+  return { peerId, publicKey: peerId.publicKey, multiaddrs, sequence, sign: (bytes) => self.sign(bytes) };
+}
+
+/** The hint that a record gives; undefined if it has no address. */
+export function hintOf({
+  peerId,
+  multiaddrs,
+}: OpenedRecord): (PeerHint & { readonly peerId: string }) | undefined {
+  const id = peerId.toString();
+  const end = `/p2p/${id}`;
+  const texts = multiaddrs.map(String).map((text) => (text.endsWith(end) ? text : text + end));
+  return texts.length === 0 ? undefined : { peerId: id, multiaddrs: texts, method: "rendezvous" };
 }
 
 /**

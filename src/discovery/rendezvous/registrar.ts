@@ -5,7 +5,6 @@
  * so that not all come at once, and less and less often while it is not reached.
  */
 import type { PeerId } from "@libp2p/interface";
-import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { DeniedError, InvalidInputError, ProtocolError } from "../../errors.ts";
 import { isCancelled, pauseAfter, rethrowIfCancelled, shield } from "../../nursery/index.ts";
 import { isLoopbackAddr, type MechanismContext } from "../../p2p/index.ts";
@@ -13,7 +12,7 @@ import type { SelfDescription } from "../../peer/discovery.ts";
 import { Alarm } from "../pause.ts";
 import { DEFAULT_TTL_MS } from "./limits.ts";
 import type { RendezvousPoint } from "./point.ts";
-import { type RecordFacts, signRecord, unsignedRecord } from "./record.ts";
+import { type RecordFacts, recordFacts, signRecord, unsignedRecord } from "./record.ts";
 
 /** A registration is renewed when this part of its time is over: an eighth is left for a server that is away. */
 const RENEW_AFTER = 7 / 8;
@@ -95,23 +94,12 @@ interface Place {
 
 async function register(place: Place): Promise<{ readonly serverId: string; readonly ttlMs: number }> {
   const { point, self, namespace, unsigned, context } = place;
-  const { libp2p, clock } = context;
-  const { publicKey } = libp2p.peerId;
-  if (publicKey === undefined) throw new TypeError("this node's peer id has no public key");
   const connection = await point.connect();
   const serverId = connection.remotePeer.toString();
-  const multiaddrs = addressesFor(self, isLoopbackAddr(connection.remoteAddr.toString()));
+  const facts = recordFacts(self, context, isLoopbackAddr(connection.remoteAddr.toString()));
   // Nobody could use it; when there is an address, the wait ends.
-  if (multiaddrs.length === 0) return { serverId, ttlMs: DEFAULT_TTL_MS };
-  const facts = {
-    peerId: libp2p.peerId,
-    publicKey,
-    multiaddrs,
-    sequence: BigInt(clock.epochMs()),
-    sign: (bytes: Uint8Array) => self.sign(bytes),
-  };
-  const ttlMs = await registerEitherWay(point, namespace, facts, unsigned);
-  return { serverId, ttlMs };
+  if (facts.multiaddrs.length === 0) return { serverId, ttlMs: DEFAULT_TTL_MS };
+  return { serverId, ttlMs: await registerEitherWay(point, namespace, facts, unsigned) };
 }
 
 async function registerEitherWay(
@@ -130,15 +118,6 @@ async function registerEitherWay(
     if (!unsigned || !misread) throw error;
     return point.register({ namespace, record: unsignedRecord(facts), ttlS });
   }
-}
-
-/** Loopback addresses mean something on this machine only. */
-function addressesFor(self: SelfDescription, sameMachine: boolean): Multiaddr[] {
-  const end = `/p2p/${self.peerId}`;
-  return self
-    .multiaddrs()
-    .filter((text) => sameMachine || !isLoopbackAddr(text))
-    .map((text) => multiaddr(text.endsWith(end) ? text.slice(0, -end.length) : text));
 }
 
 async function sayGoodbye({ point, namespace, context }: Place, serverId: string): Promise<void> {

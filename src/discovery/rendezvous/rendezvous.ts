@@ -9,8 +9,10 @@ import type { Discovery, PeerHint } from "../../peer/discovery.ts";
 import { ConfigError } from "../../errors.ts";
 import { Directory } from "./directory.ts";
 import { REQUEST_MS, type RendezvousLimits } from "./limits.ts";
+import { hintsIn, keepInOwnList } from "./own-list.ts";
 import { RendezvousPoint } from "./point.ts";
 import { keepRegistered } from "./registrar.ts";
+import type { Registrations } from "./registrations.ts";
 import { serveRendezvous } from "./server.ts";
 
 /** Once one rendezvous node has answered, the others have this long to answer too. */
@@ -40,16 +42,16 @@ export function rendezvous(options: RendezvousOptions): Mechanism {
   return {
     name: "rendezvous",
     async open(context) {
-      if (options.server) await serveRendezvous(context, options);
-      if (addresses.length === 0) return undefined;
+      const own = options.server ? await serveRendezvous(context, options) : undefined;
       const points = addresses.map((address) => new RendezvousPoint(address, context));
-      return createDiscovery(points, context, options);
+      return createDiscovery(points, own, context, options);
     },
   };
 }
 
 function createDiscovery(
   points: readonly RendezvousPoint[],
+  own: Registrations | undefined,
   context: MechanismContext,
   { namespace, unsigned }: RendezvousOptions,
 ): Discovery {
@@ -86,18 +88,20 @@ function createDiscovery(
     name: "rendezvous",
     async find(peerId, signal) {
       try {
-        await nursery.run(refreshAll, { timeoutMs: REQUEST_MS, signal }, "ask rendezvous nodes");
+        if (places.length > 0)
+          await nursery.run(refreshAll, { timeoutMs: REQUEST_MS, signal }, "ask rendezvous nodes");
       } catch (error) {
         // Whoever waits no longer gets what is known by now.
         if (!isCancelled(error) && !(error instanceof TimeoutError)) throw error;
       }
-      const hints = places.flatMap(({ directory }) => directory.hints());
-      return merge(hints).filter((hint) =>
+      const listed = own ? await hintsIn(own, namespace) : [];
+      return merge([...listed, ...places.flatMap(({ directory }) => directory.hints())]).filter((hint) =>
         peerId === undefined ? hint.peerId !== ownPeerId : hint.peerId === peerId,
       );
     },
     async advertise(self) {
       await openNursery(async (all) => {
+        if (own) all.startSoon(() => keepInOwnList(own, namespace, self, context));
         for (const { point, directory } of places) {
           const onLost = (): void => directory.restart();
           all.startSoon(() => keepRegistered(point, self, { context, namespace, unsigned, onLost }));

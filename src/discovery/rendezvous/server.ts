@@ -119,23 +119,20 @@ class RendezvousServer {
 
   async #answer(request: RendezvousMessage, connection: Connection): Promise<RendezvousMessage | undefined> {
     const allowed = this.#takesOne(connection);
-    switch (request.type) {
-      case "register": {
-        const { ttlS, verdict } = allowed
-          ? await this.#register(request, connection)
-          : { ttlS: 0, verdict: refused(STATUS.unavailable, "too many requests") };
-        return { type: "registered", ttlS, ...verdict };
-      }
-      case "unregister":
-        if (allowed) this.registrations.remove(request.namespace, connection.remotePeer.toString());
-        return undefined;
-      case "discover":
-        return allowed
-          ? this.#discover(request, connection)
-          : nothingFound(refused(STATUS.unavailable, "too many requests"));
-      default:
-        throw new ProtocolError("an answer came where a request was expected");
+    if (request.type === "register") {
+      const { ttlS, verdict } = allowed
+        ? await this.#register(request, connection)
+        : { ttlS: 0, verdict: refused(STATUS.unavailable, "too many requests") };
+      return { type: "registered", ttlS, ...verdict };
     }
+    if (request.type === "discover") {
+      return allowed
+        ? this.#discover(request, connection)
+        : nothingFound(refused(STATUS.unavailable, "too many requests"));
+    }
+    if (request.type !== "unregister") throw new ProtocolError("an answer came where a request was expected");
+    if (allowed) this.registrations.remove(request.namespace, connection.remotePeer.toString());
+    return undefined;
   }
 
   async #register(
