@@ -31,6 +31,9 @@ const PUBLIC_BOOTSTRAP = [
 /** Shortly after the start the DHT learns its neighbourhood; the default of a second delays the first find by it. */
 const FIRST_SELF_QUERY_MS = 100;
 
+/** Nodes that are asked at once, as Kademlia has it; the default of ten asks a small network whole at each look. */
+const ASKED_AT_ONCE = 3;
+
 /** What a node may be told about the DHT. */
 export interface DhtOptions {
   readonly network: "private" | "public";
@@ -59,6 +62,7 @@ export function dht({ network, mode, bootstrap, namespace }: DhtOptions): Mechan
           clientMode: mode !== "server",
           peerInfoMapper: isPublic ? removePrivateAddresses : passthroughMapper,
           initialQuerySelfInterval: FIRST_SELF_QUERY_MS,
+          alpha: ASKED_AT_ONCE,
         })(guardComponents(components, mayTell));
         return opened.service;
       },

@@ -23,6 +23,10 @@ import { findOldKey, type Provider, provideOldKey } from "./old-providers.ts";
 const LOOK_MS = 10_000;
 /** A look that ended so shortly ago is as good as a new one, which costs a stream to each node that is asked. */
 const FRESH_MS = 2000;
+/** Each look that finds nobody new is good for twice as long, up to this. */
+const MAX_FRESH_MS = 15_000;
+/** So many answers in a row without anybody new end a look: records are kept by all nodes near the key. */
+const ENOUGH_ANSWERS = 3;
 /** What was found this recently need not be looked for again when one peer is wanted. */
 const RECENT_MS = 30_000;
 /** How long a provider is given out after it was last found; records in a DHT live for a day. */
@@ -34,7 +38,7 @@ const PROVIDE_MS = 30_000;
 /** Pauses while nobody keeps our record. */
 const RETRY = { baseMs: 500, maxMs: 8000 };
 /** Pauses while the neighbourhood still fills: the record has to get to nodes that came later. */
-const SETTLING_MS = [1000, 3000, 10_000, 60_000] as const;
+const SETTLING_MS = [5000, 60_000] as const;
 /** How often the record is renewed, as old nodes do it. */
 const REPUBLISH_MS = 1_800_000;
 
@@ -106,7 +110,9 @@ class Providers {
   readonly #options: DhtDiscoveryOptions;
   readonly #known = new Map<string, { readonly hint: PeerHint; readonly atMs: number }>();
   #look: Promise<void> | undefined;
-  #lookedAtMs = -Infinity;
+  #freshUntilMs = -Infinity;
+  #freshMs = FRESH_MS;
+  #new = 0;
 
   constructor(options: DhtDiscoveryOptions) {
     this.#options = options;
@@ -122,7 +128,7 @@ class Providers {
   /** Waits for a look that begins now, is under way, or has just ended; it goes on if the caller gives up. */
   async look(): Promise<void> {
     const { clock, nursery, logger } = this.#options.context;
-    if (clock.now() - this.#lookedAtMs < FRESH_MS) return;
+    if (clock.now() < this.#freshUntilMs) return;
     this.#look ??= nursery
       .run(() => this.#lookOnce())
       .catch((error: unknown) => {
@@ -135,8 +141,10 @@ class Providers {
   }
 
   async #lookOnce(): Promise<void> {
+    this.#new = 0;
     await moveOnAfter(LOOK_MS, () => this.#ask());
-    this.#lookedAtMs = this.#options.context.clock.now();
+    this.#freshMs = this.#new > 0 ? FRESH_MS : Math.min(this.#freshMs * 2, MAX_FRESH_MS);
+    this.#freshUntilMs = this.#options.context.clock.now() + this.#freshMs;
   }
 
   async #ask(): Promise<void> {
@@ -144,9 +152,14 @@ class Providers {
     await openNursery(async (both) => {
       both.startSoon(() =>
         abortable(async (signal) => {
+          let idle = 0;
           for await (const event of dht.findProviders(key, { signal })) {
-            if (event.name !== "PROVIDER") continue;
+            // Nodes that are far from the key know no providers.
+            if (event.name !== "PEER_RESPONSE" || event.providers.length === 0) continue;
+            const before = this.#known.size;
             for (const { id, multiaddrs } of event.providers) this.#keep({ peerId: id, multiaddrs });
+            idle = this.#known.size > before ? 0 : idle + 1;
+            if (idle >= ENOUGH_ANSWERS) break;
           }
         }),
       );
@@ -162,7 +175,7 @@ class Providers {
     const [hint] = hintsOf(provider);
     if (!hint || peerId === context.libp2p.peerId.toString()) return;
     if (this.#known.size >= MAX_PROVIDERS && !this.#known.has(peerId)) return;
-    this.#known.delete(peerId);
+    if (!this.#known.delete(peerId)) this.#new += 1;
     this.#known.set(peerId, { hint, atMs: context.clock.now() });
   }
 }
