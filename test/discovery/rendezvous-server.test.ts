@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PrivateKey } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
-import { createAuthority } from "../../src/authority/authority.ts";
+import { type Authority, createAuthority } from "../../src/authority/authority.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -32,7 +32,7 @@ interface Raw extends AsyncDisposable {
   ask(point: Site, message: RendezvousMessage | Uint8Array): Promise<RendezvousMessage | undefined>;
 }
 
-async function raw(owner: NurseryHost): Promise<Raw> {
+async function openRaw(owner: NurseryHost): Promise<Raw> {
   const key = await newIdentity();
   const node = await startLibp2p({ privateKey: key, listen: [], announce: [], limits: DEFAULT_P2P_LIMITS });
   return {
@@ -71,6 +71,11 @@ async function discover(raw: Raw, point: Site, namespace: string, cookie = NOTHI
   return answer;
 }
 
+/** What py-libp2p registers with. */
+function unsignedOf(node: Libp2pNode): Uint8Array {
+  return encodePeerInfo({ id: node.peerId.toMultihash().bytes, addresses: [ADDRESS.bytes] });
+}
+
 /** Runs `body` with a rendezvous node. */
 async function withServer(
   options: Partial<RendezvousOptions>,
@@ -82,7 +87,7 @@ async function withServer(
   await using raws = new AsyncDisposableStack();
   const server = rendezvous({ points: [], namespace: "own", server: true, unsigned: false, ...options });
   const point = await sites.open(server, hostOptions);
-  await body(point, async () => raws.use(await raw(owner)), sites);
+  await body(point, async () => raws.use(await openRaw(owner)), sites);
 }
 
 describe("a rendezvous node", () => {
@@ -141,12 +146,14 @@ describe("a rendezvous node", () => {
       strangerTtlMs: 60_000,
     };
     const members: string[] = [];
-    const authority = { ...createAuthority() };
-    const real = authority.grantsOf;
-    authority.grantsOf = (caller) =>
-      real(
-        caller.kind === "peer" && members.includes(caller.peerId) ? { ...caller, provedToken: true } : caller,
-      );
+    const real = createAuthority();
+    const authority: Authority = {
+      require: (caller, grant) => real.require(caller, grant),
+      grantsOf: (caller) => {
+        const member = caller.kind === "peer" && members.includes(caller.peerId);
+        return real.grantsOf(member ? { ...caller, provedToken: true } : caller);
+      },
+    };
     await withServer({ limits }, { trustLoopback: false, authority }, async (point, open) => {
       const [a, b, c] = [await open(), await open(), await open()];
       assert.deepEqual(await register(a, point, "one"), [0, 60], "a short time");
@@ -187,8 +194,6 @@ describe("a rendezvous node", () => {
   });
 
   it("takes unsigned records only where that is allowed, and only about the peer itself", LIMIT, async () => {
-    const unsignedOf = (node: Libp2pNode): Uint8Array =>
-      encodePeerInfo({ id: node.peerId.toMultihash().bytes, addresses: [ADDRESS.bytes] });
     const asked = { type: "register", namespace: "ns", ttlS: 60 } as const;
     for (const unsigned of [false, true]) {
       await withServer({ unsigned }, {}, async (point, open) => {

@@ -86,11 +86,11 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
       if (peerId === ownPeerId) return [];
       const known = (maxAgeMs?: number): readonly PeerHint[] =>
         providers.hints(maxAgeMs).filter((hint) => peerId === undefined || hint.peerId === peerId);
-      const options = { timeoutMs: LOOK_MS, signal };
+      const within = { timeoutMs: LOOK_MS, signal };
       try {
-        if (peerId === undefined) await nursery.run(() => providers.look(), options);
+        if (peerId === undefined) await nursery.run(() => providers.look(), within);
         else if (known(RECENT_MS).length === 0) {
-          const found = await nursery.run(() => findOne(peerId), options);
+          const found = await nursery.run(() => findOne(peerId), within);
           if (found.length > 0) return found;
         }
       } catch (error) {

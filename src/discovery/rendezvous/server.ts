@@ -233,7 +233,14 @@ function ttlFault(ttlMs: number): Verdict | undefined {
   return refused(STATUS.invalidTtl, `a registration lasts at most ${MAX_TTL_MS / 1000} s`);
 }
 
-/** The host part of where a connection comes from. */
+/** Whose machines a connection comes from: an IPv4 address, or the /64 of an IPv6 one, which one site has for itself. */
 function hostOf(connection: Connection): string {
-  return connection.remoteAddr.getComponents()[0]?.value ?? "";
+  const [host] = connection.remoteAddr.getComponents();
+  const address = host?.value ?? "";
+  if (host?.name !== "ip6") return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head.split(":").filter((group) => group !== "");
+  const after = (tail ?? "").split(":").filter((group) => group !== "").length;
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - after);
+  return [...groups, ...Array.from({ length: zeros }, () => "0")].slice(0, 4).join(":");
 }
