@@ -113,6 +113,21 @@ export const ALIAS_RULES: readonly AliasRule[] = [
     reading: "1, true, yes, y or on: auto; anything else: off",
     read: (lookup) => map(lookup("TASK_P2P_MDNS"), (value) => (oldSwitch(value) ? "auto" : "off")),
   },
+  {
+    ...ofService(["TASK_P2P_DHT"], "dht"),
+    reading: "1, true, yes, y or on: public, as it was; anything else: off",
+    read: (lookup) => map(lookup("TASK_P2P_DHT"), (value) => (oldSwitch(value) ? "public" : "off")),
+  },
+  {
+    ...ofService(["TASK_P2P_RENDEZVOUS"], "rendezvousServer"),
+    reading: "1, true, yes, y or on: on; anything else: off",
+    read: (lookup) => map(lookup("TASK_P2P_RENDEZVOUS"), oldSwitch),
+  },
+  {
+    ...ofService(["TASK_P2P_RENDEZVOUS_NS"], "namespace"),
+    reading: "as it is",
+    read: (get) => get("TASK_P2P_RENDEZVOUS_NS"),
+  },
   { ...ofService(["TASK_WORKER_ID"], "workerId"), reading: "as it is", read: (get) => get("TASK_WORKER_ID") },
   {
     ...ofService(["TASK_WORKER_MESH"], "workFor"),

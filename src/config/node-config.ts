@@ -68,6 +68,17 @@ export interface NodeConfig {
   readonly mdnsService: string;
   readonly mdnsBrowse: readonly string[];
   readonly mdnsIntervalMs: number;
+  /** Under which nodes look for each other by rendezvous, DHT, registry and mDNS. */
+  readonly namespace: string;
+  /** Multiaddrs of rendezvous nodes. */
+  readonly rendezvous: readonly string[];
+  readonly rendezvousServer: boolean;
+  /** Whether records without a signature are dealt with. */
+  readonly rendezvousUnsigned: boolean;
+  readonly dht: "off" | "private" | "public";
+  /** Empty: those of {@link NodeConfig.bootstrap}, or the public ones. */
+  readonly dhtBootstrap: readonly string[];
+  readonly dhtMode: "auto" | "server" | "client";
   /** Absolute path of the file that the token was read from, if it was. */
   readonly tokenFile?: string | undefined;
   /** Secret: never shown, never logged. */

@@ -18,8 +18,12 @@ export const UNUSED_VARIABLES: readonly Unused[] = [
     why: "It changes one part of one address. Name the whole ones in `MCPP_ANNOUNCE`.",
   },
   {
-    variables: ["TASK_P2P_DHT*", "TASK_P2P_RENDEZVOUS*", "TASK_P2P_DISCOVERY_TIMEOUT_S"],
-    why: "Nodes find each other by announce files and bootstrap addresses (`MCPP_ANNOUNCE_FILES`, `MCPP_BOOTSTRAP`).",
+    variables: ["TASK_P2P_DHT_PROVIDE_INTERVAL_S"],
+    why: "A node tells the DHT where it is whenever that changes, and every half hour.",
+  },
+  {
+    variables: ["TASK_P2P_DISCOVERY_TIMEOUT_S"],
+    why: "A call that looks for peers says how long it may look (`discovery_timeout_s` of `list_peers`).",
   },
   {
     variables: ["TASK_P2P_MDNS_PORT"],

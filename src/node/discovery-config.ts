@@ -17,6 +17,13 @@ export async function discoveryConfig({ config, clock, logger }: Foundation): Pr
       folder === "off"
         ? undefined
         : { folder, ttlMs, clock, logger: logger.child({ room: "discovery", mechanism: "peer-folder" }) },
+    namespace: config.namespace,
+    rendezvous: config.rendezvous,
+    rendezvousServer: config.rendezvousServer,
+    rendezvousUnsigned: config.rendezvousUnsigned,
+    dht: config.dht,
+    dhtBootstrap: config.dhtBootstrap,
+    dhtMode: config.dhtMode,
     githubIssues: githubIssuesOf(config),
     mdns: mode === "off" ? undefined : { mode, service, browse, intervalMs },
   };

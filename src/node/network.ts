@@ -44,7 +44,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     sharedToken: config.token,
     sendTokenToOldPeers: config.sendTokenToOldPeers,
     discoveries: createDiscoveries(discovery),
-    mechanisms: [...(await createReach(reachOf(config))), ...createMechanisms(discovery)],
+    mechanisms: [...(await createReach(reachOf(config))), ...(await createMechanisms(discovery))],
     table,
   });
   closers.add("the libp2p host", () => host.close());

@@ -22,6 +22,7 @@ import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { checkToken } from "../peer/token.ts";
+import { Acquaintances, introduce } from "./acquaintance.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
 import { Dialer } from "./dialer.ts";
@@ -138,10 +139,13 @@ export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
     const libp2p = await startListening({ privateKey, listen, announce, limits, mechanisms });
     try {
       await openNursery(async (nursery) => {
-        const context = { libp2p, nursery, clock, logger };
+        const known = new Acquaintances();
+        const { isStranger, introduce: prove } = known;
+        const context = { libp2p, nursery, clock, logger, isStranger, introduce: prove };
         const opened = await openMechanisms(mechanisms, context);
         const discoveries = [...(options.discoveries ?? []), ...opened];
         const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
+        known.host = host;
         await host.start();
         serveMechanisms(mechanisms, host, context);
         advertise(discoveries, describeSelf(libp2p, privateKey), { nursery, logger });
@@ -278,6 +282,14 @@ class Host implements P2pHost, MechanismHost {
   async trusts(peerId: string, options: WaitOptions = {}): Promise<boolean> {
     const { session } = await this.#link({ peerId }, options);
     return covers(this.#options.authority.grantsOf(session.caller), "work");
+  }
+
+  isStranger(connection: Connection): boolean {
+    return this.#sessions.of(connection).isStranger;
+  }
+
+  introduce(connection: Connection): Promise<void> {
+    return introduce(connection, this.rpc, this.#options);
   }
 
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {

@@ -1,5 +1,6 @@
 /** What others use of the peer-to-peer room. */
 export { isLoopbackAddr, parseMultiaddr, peerIdIn } from "./address.ts";
+export { Bucket } from "./bucket.ts";
 export type { MessageChannel } from "./channel.ts";
 export type { PeerSearch } from "./find.ts";
 export { openP2pHost, type P2pHost, type P2pHostOptions, type WaitOptions } from "./host.ts";

@@ -1,5 +1,5 @@
 /** What is opened together with the libp2p node and runs over it: discoveries, and ways to be reached. */
-import type { ConnectionGater, MultiaddrResolver, PrivateKey } from "@libp2p/interface";
+import type { Connection, ConnectionGater, MultiaddrResolver, PrivateKey } from "@libp2p/interface";
 import type { Libp2pInit } from "libp2p";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
@@ -20,6 +20,10 @@ export interface MechanismContext {
   readonly nursery: Nursery;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether the peer at the other end may do no more than anybody, as far as it has proven by now. */
+  isStranger(connection: Connection): boolean;
+  /** Proves to the peer at the other end that this node is of its group, if both have a shared token. Never fails. */
+  introduce(connection: Connection): Promise<void>;
 }
 
 /** What a mechanism may ask of the host when that answers calls. */

@@ -106,17 +106,21 @@ describe("two nodes behind NATs with a relay", { skip: whyNoNamespaces() ?? fals
     internet[Symbol.dispose]();
   });
 
-  it("submit and complete a hundred tasks, and say that they are relayed", { timeout: LIMIT_MS }, async () => {
-    const target = { remote_multiaddr: ownerAtRelay };
-    const ids = await Promise.all(
-      Array.from({ length: 100 }, (_, number) => submit(atWorker, target, { number })),
-    );
-    const results = await Promise.all(ids.map((id) => finish(atWorker, target, id)));
-    assert.equal(new Set(results.map((result) => JSON.stringify(result))).size, 100);
-    assert.equal(await pathTo(atWorker, owner.peer_id), "relayed");
-    assert.equal(await pathTo(atOwner, worker.peer_id), "relayed");
-    assert.equal(await pathTo(atOwner, relay.peer_id), "direct");
-  });
+  it(
+    "submit and complete a hundred tasks, and say that they are relayed",
+    { timeout: LIMIT_MS },
+    async () => {
+      const target = { remote_multiaddr: ownerAtRelay };
+      const ids = await Promise.all(
+        Array.from({ length: 100 }, (_, number) => submit(atWorker, target, { number })),
+      );
+      const results = await Promise.all(ids.map((id) => finish(atWorker, target, id)));
+      assert.equal(new Set(results.map((result) => JSON.stringify(result))).size, 100);
+      assert.equal(await pathTo(atWorker, owner.peer_id), "relayed");
+      assert.equal(await pathTo(atOwner, worker.peer_id), "relayed");
+      assert.equal(await pathTo(atOwner, relay.peer_id), "direct");
+    },
+  );
 
   it("pass 64 MiB through the relay in pieces, and every byte arrives", { timeout: LIMIT_MS }, async () => {
     const target = { remote_multiaddr: ownerAtRelay };
@@ -133,24 +137,30 @@ describe("two nodes behind NATs with a relay", { skip: whyNoNamespaces() ?? fals
     }
     assert.equal(got.digest("hex"), sent);
     assert.equal(await pathTo(atWorker, owner.peer_id), "relayed");
-    console.log(`64 MiB through the relay, four times each way: ${Math.round(performance.now() - startedMs)} ms`);
+    console.log(
+      `64 MiB through the relay, four times each way: ${Math.round(performance.now() - startedMs)} ms`,
+    );
   });
 
-  it("go on working within 15 s after the relay was killed and started again", { timeout: LIMIT_MS }, async () => {
-    await relay.kill();
-    // Long enough for every retry to have reached its longest pause.
-    await until(async () => (await pathTo(atOwner, relay.peer_id)) === undefined);
-    await new Promise<void>((resolve) => setTimeout(resolve, 8000));
-    const id = await submit(atOwner, {}, { after: "the relay" });
-    relay = await relayMachine.start(relayFolder, [...LISTEN, "--relay", "--workers", "0"]);
-    const backMs = performance.now();
-    await finish(atOwner, {}, id);
-    const tookMs = Math.round(performance.now() - backMs);
-    console.log(`work resumed ${tookMs} ms after the relay was back`);
-    assert.ok(tookMs < 15_000, `${tookMs} ms`);
-    const { multiaddrs } = z
-      .object({ multiaddrs: z.array(z.string()) })
-      .parse(await atOwner.call("p2p_taskqueue_status", { detail: true }));
-    assert.ok(multiaddrs.includes(ownerAtRelay), multiaddrs.join(" "));
-  });
+  it(
+    "go on working within 15 s after the relay was killed and started again",
+    { timeout: LIMIT_MS },
+    async () => {
+      await relay.kill();
+      // Long enough for every retry to have reached its longest pause.
+      await until(async () => (await pathTo(atOwner, relay.peer_id)) === undefined);
+      await new Promise<void>((resolve) => setTimeout(resolve, 8000));
+      const id = await submit(atOwner, {}, { after: "the relay" });
+      relay = await relayMachine.start(relayFolder, [...LISTEN, "--relay", "--workers", "0"]);
+      const backMs = performance.now();
+      await finish(atOwner, {}, id);
+      const tookMs = Math.round(performance.now() - backMs);
+      console.log(`work resumed ${tookMs} ms after the relay was back`);
+      assert.ok(tookMs < 15_000, `${tookMs} ms`);
+      const { multiaddrs } = z
+        .object({ multiaddrs: z.array(z.string()) })
+        .parse(await atOwner.call("p2p_taskqueue_status", { detail: true }));
+      assert.ok(multiaddrs.includes(ownerAtRelay), multiaddrs.join(" "));
+    },
+  );
 });
