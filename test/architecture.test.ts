@@ -172,6 +172,7 @@ describe("the house", () => {
       "faults",
       "fuzz",
       "interop",
+      "network",
       "model",
       "vectors",
       "conformance",

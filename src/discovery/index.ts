@@ -3,13 +3,14 @@ import type { Mechanism } from "../p2p/index.ts";
 import type { Discovery } from "../peer/discovery.ts";
 import { announceFileDiscovery } from "./announce-file.ts";
 import { bootstrapDiscovery } from "./bootstrap.ts";
+import type { DhtOptions } from "./dht/dht.ts";
 import { githubIssues } from "./github-issues/mechanism.ts";
 import type { GithubIssuesConfig } from "./github-issues/settings.ts";
 import { type Dnsaddr, dnsaddrMechanism } from "./dnsaddr.ts";
 import { mdnsMechanism, type MdnsOptions } from "./mdns.ts";
 import { peerFolderDiscovery, type PeerFolderOptions } from "./peer-folder.ts";
 import { publicBootstrapDiscovery } from "./public-bootstrap.ts";
-import { rendezvous } from "./rendezvous/rendezvous.ts";
+import { rendezvous, type RendezvousOptions } from "./rendezvous/rendezvous.ts";
 
 export {
   type AnnounceFacts,
@@ -42,18 +43,10 @@ export interface DiscoveryConfig {
   readonly peerFolder?: PeerFolderOptions | undefined;
   /** The local network. Absent: it is not asked. */
   readonly mdns?: MdnsOptions | undefined;
-  /** Under which nodes look for each other by rendezvous and DHT. */
-  readonly namespace: string;
-  /** Multiaddrs of rendezvous nodes. */
-  readonly rendezvous: readonly string[];
-  /** Whether this node is a rendezvous node. */
-  readonly rendezvousServer: boolean;
-  /** Whether rendezvous records without a signature are dealt with. */
-  readonly rendezvousUnsigned: boolean;
-  readonly dht: "off" | "private" | "public";
-  /** Multiaddrs by which to enter the DHT; empty: those of `bootstrap`, or the public ones. */
-  readonly dhtBootstrap: readonly string[];
-  readonly dhtMode: "auto" | "server" | "client";
+  /** Rendezvous nodes. Absent: none is asked, and this node is none. */
+  readonly rendezvous?: RendezvousOptions | undefined;
+  /** Absent: no DHT. */
+  readonly dht?: DhtOptions | undefined;
 }
 
 /** The discoveries that `config` asks for. @throws ConfigError if an address is none */
@@ -70,28 +63,17 @@ export function createDiscoveries(config: DiscoveryConfig): readonly Discovery[]
 /** Those of them that run over libp2p itself, to be opened with the host. @throws ConfigError if an address is none */
 export async function createMechanisms(config: DiscoveryConfig): Promise<readonly Mechanism[]> {
   const { dnsaddr, mdns, githubIssues: registry } = config;
-  const meets = config.rendezvous.length > 0 || config.rendezvousServer;
   return [
     ...(dnsaddr ? [dnsaddrMechanism(dnsaddr)] : []),
-    ...(meets ? [rendezvousOf(config)] : []),
-    ...(config.dht === "off" ? [] : [await dhtOf(config, config.dht)]),
+    ...(config.rendezvous ? [rendezvous(config.rendezvous)] : []),
+    ...(config.dht ? [await dhtOf(config.dht)] : []),
     ...(mdns ? [mdnsMechanism(mdns)] : []),
     ...(registry ? [githubIssues(registry)] : []),
   ];
 }
 
-function rendezvousOf(config: DiscoveryConfig): Mechanism {
-  return rendezvous({
-    points: config.rendezvous,
-    namespace: config.namespace,
-    server: config.rendezvousServer,
-    unsigned: config.rendezvousUnsigned,
-  });
-}
-
-async function dhtOf(config: DiscoveryConfig, network: "private" | "public"): Promise<Mechanism> {
+async function dhtOf(options: DhtOptions): Promise<Mechanism> {
   // A node without it need not wait for its packages, nor have them in memory.
   const { dht } = await import("./dht/dht.ts");
-  const bootstrap = config.dhtBootstrap.length > 0 ? config.dhtBootstrap : config.bootstrap;
-  return dht({ network, mode: config.dhtMode, bootstrap, namespace: config.namespace });
+  return dht(options);
 }

@@ -1,4 +1,5 @@
 /** Where a node looks for peers. */
+import type { NodeConfig } from "../config.ts";
 import type { DiscoveryConfig } from "../discovery/index.ts";
 import type { Foundation } from "./foundation.ts";
 import { githubIssuesOf } from "./github-issues.ts";
@@ -17,14 +18,20 @@ export async function discoveryConfig({ config, clock, logger }: Foundation): Pr
       folder === "off"
         ? undefined
         : { folder, ttlMs, clock, logger: logger.child({ room: "discovery", mechanism: "peer-folder" }) },
-    namespace: config.namespace,
-    rendezvous: config.rendezvous,
-    rendezvousServer: config.rendezvousServer,
-    rendezvousUnsigned: config.rendezvousUnsigned,
-    dht: config.dht,
-    dhtBootstrap: config.dhtBootstrap,
-    dhtMode: config.dhtMode,
+    rendezvous: rendezvousOf(config),
+    dht: dhtOf(config),
     githubIssues: githubIssuesOf(config),
     mdns: mode === "off" ? undefined : { mode, service, browse, intervalMs },
   };
+}
+
+function rendezvousOf(config: NodeConfig): DiscoveryConfig["rendezvous"] {
+  const { namespace, rendezvous: points, rendezvousServer: server, rendezvousUnsigned: unsigned } = config;
+  return points.length > 0 || server ? { points, namespace, server, unsigned } : undefined;
+}
+
+function dhtOf({ dht, dhtMode, dhtBootstrap, bootstrap, namespace }: NodeConfig): DiscoveryConfig["dht"] {
+  if (dht === "off") return undefined;
+  const entries = dhtBootstrap.length > 0 ? dhtBootstrap : bootstrap;
+  return { network: dht, mode: dhtMode, bootstrap: entries, namespace };
 }

@@ -6,7 +6,7 @@ import type { MechanismContext } from "./mechanism.ts";
 import type { P2pRpc } from "./rpc.ts";
 
 /** The questions. */
-export type Acquaintance = Pick<MechanismContext, "isStranger" | "introduce">;
+export type Acquaintance = Pick<MechanismContext, "isStranger" | "introduceOver">;
 
 /** Answers them by a host that is made later than the mechanisms, whose discoveries it needs. */
 export class Acquaintances {
@@ -15,11 +15,12 @@ export class Acquaintances {
 
   readonly isStranger = (connection: Connection): boolean => this.host?.isStranger(connection) ?? true;
 
-  readonly introduce = async (connection: Connection): Promise<void> => this.host?.introduce(connection);
+  readonly introduceOver = async (connection: Connection): Promise<void> =>
+    this.host?.introduceOver(connection);
 }
 
 /** Proves the shared token over `connection`, if there is one. A peer that wants no proof decides by itself. */
-export async function introduce(
+export async function introduceOver(
   connection: Connection,
   rpc: P2pRpc,
   { sharedToken, logger }: { readonly sharedToken?: string | undefined; readonly logger: Logger },

@@ -22,7 +22,7 @@ import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { checkToken } from "../peer/token.ts";
-import { Acquaintances, introduce } from "./acquaintance.ts";
+import { Acquaintances, introduceOver } from "./acquaintance.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
 import { Dialer } from "./dialer.ts";
@@ -140,8 +140,8 @@ export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
     try {
       await openNursery(async (nursery) => {
         const known = new Acquaintances();
-        const { isStranger, introduce: prove } = known;
-        const context = { libp2p, nursery, clock, logger, isStranger, introduce: prove };
+        const { isStranger, introduceOver: prove } = known;
+        const context = { libp2p, nursery, clock, logger, isStranger, introduceOver: prove };
         const opened = await openMechanisms(mechanisms, context);
         const discoveries = [...(options.discoveries ?? []), ...opened];
         const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
@@ -288,8 +288,8 @@ class Host implements P2pHost, MechanismHost {
     return this.#sessions.of(connection).isStranger;
   }
 
-  introduce(connection: Connection): Promise<void> {
-    return introduce(connection, this.rpc, this.#options);
+  introduceOver(connection: Connection): Promise<void> {
+    return introduceOver(connection, this.rpc, this.#options);
   }
 
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {

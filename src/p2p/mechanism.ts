@@ -23,7 +23,7 @@ export interface MechanismContext {
   /** Whether the peer at the other end may do no more than anybody, as far as it has proven by now. */
   isStranger(connection: Connection): boolean;
   /** Proves to the peer at the other end that this node is of its group, if both have a shared token. Never fails. */
-  introduce(connection: Connection): Promise<void>;
+  introduceOver(connection: Connection): Promise<void>;
 }
 
 /** What a mechanism may ask of the host when that answers calls. */

@@ -5,7 +5,6 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { multiaddr } from "@multiformats/multiaddr";
 import { reader } from "protons-runtime";
-import { loadConfig } from "../../src/config.ts";
 import { openHost } from "../../src/nursery/index.ts";
 import { newIdentity } from "../../src/p2p/index.ts";
 import { startLibp2p } from "../../src/p2p/libp2p.ts";
@@ -26,10 +25,13 @@ registerHooks({
 describe("the DHT", () => {
   it("is not even loaded by a node without it", async () => {
     const { createMechanisms } = await import("../../src/discovery/index.ts");
-    const { config } = loadConfig({ env: {} });
+    const config = { announceFiles: [], bootstrap: [] };
     assert.deepEqual(await createMechanisms(config), []);
     assert.ok(!loaded.includes("@libp2p/kad-dht"));
-    const [dht] = await createMechanisms({ ...config, dht: "private" });
+    const [dht] = await createMechanisms({
+      ...config,
+      dht: { network: "private", mode: "auto", bootstrap: [], namespace: NAMESPACE },
+    });
     assert.equal(dht?.name, "dht");
     assert.ok(loaded.includes("@libp2p/kad-dht"));
   });
