@@ -196,9 +196,14 @@ function dialError(error: unknown, addresses: readonly Multiaddr[], wanted: stri
   });
 }
 
-/** libp2p 3.3 wraps the mismatch that Noise finds into an error without a type of its own. */
+/**
+ * Whether somebody else answered at every address that was dialled. One such address among others says little: the
+ * private addresses of one network are taken by somebody else in another one.
+ *
+ * libp2p 3.3 wraps the mismatch that Noise finds into an error without a type of its own.
+ */
 function isOtherPeer(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isOtherPeer);
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isOtherPeer);
   if (!(error instanceof Error)) return false;
   return error.name === "UnexpectedPeerError" || error.message.includes("expected remote identity key");
 }
