@@ -7,7 +7,13 @@ import type { Connection, Libp2p } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { errorFacts } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { abandonOnCancel, abortable, moveOnAfter, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
+import {
+  abandonOnCancel,
+  abortable,
+  moveOnAfter,
+  openNursery,
+  rethrowIfCancelled,
+} from "../nursery/index.ts";
 import { isRelayed, relayIn } from "./address.ts";
 
 /**

@@ -29,7 +29,14 @@ import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-import { advertise, describeSelf, type Mechanism, type MechanismHost, openMechanisms, serveMechanisms } from "./mechanism.ts";
+import {
+  advertise,
+  describeSelf,
+  type Mechanism,
+  type MechanismHost,
+  openMechanisms,
+  serveMechanisms,
+} from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import { LinkWatch } from "./link-watch.ts";
 import { followPaths } from "./paths.ts";

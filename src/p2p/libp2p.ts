@@ -66,10 +66,7 @@ export async function startLibp2p({
       }),
     ],
     // The default refuses loopback and private addresses in some settings.
-    connectionGater: Object.assign(
-      { denyDialMultiaddr: () => false },
-      ...mechanisms.map((one) => one.gater),
-    ),
+    connectionGater: Object.assign({ denyDialMultiaddr: () => false }, ...mechanisms.map((one) => one.gater)),
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: CONNECTIONS_PER_SECOND,

@@ -34,7 +34,8 @@ export const REACH: Pick<
     ...names("relay"),
     kind: onOff(),
     fallback: () => false,
-    summary: "Be a relay: carry connections to nodes that cannot be dialled. Needs an address others can dial.",
+    summary:
+      "Be a relay: carry connections to nodes that cannot be dialled. Needs an address others can dial.",
   },
   relayFor: {
     ...names("relay-for"),
@@ -60,7 +61,8 @@ export const REACH: Pick<
     kind: integer("MiB", 0, MAX_RELAY_MIB),
     fallback: () => 64 * 1024,
     fallbackText: "65536, which is 64 GiB",
-    summary: "How much one relayed connection may carry, both ways together, before it is cut; 0 is no limit.",
+    summary:
+      "How much one relayed connection may carry, both ways together, before it is cut; 0 is no limit.",
   },
   relayConnectionMs: {
     ...names("relay-connection"),

@@ -221,7 +221,9 @@ class Place {
         );
       } catch (error) {
         rethrowIfCancelled(error);
-        connection.abort(new UnreachableError(`the relay ${this.#name} gives no sign of life`, { cause: error }));
+        connection.abort(
+          new UnreachableError(`the relay ${this.#name} gives no sign of life`, { cause: error }),
+        );
       }
     }
   }

@@ -1,0 +1,69 @@
+/** A peer whose packets are dropped without a word. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { whyNoNamespaces } from "../support/namespaces.ts";
+import { finish, LIMIT_MS, LISTEN, pathTo, PORT, type Site, submit, until, World } from "./world.ts";
+
+/** What finding out that a connection is dead may take: 14 s by the limits, and a busy machine. */
+const DETECT_MS = 25_000;
+
+describe("a peer whose packets are dropped", { skip: whyNoNamespaces() ?? false }, () => {
+  let world: World;
+  let caller: Site;
+  let lost: Site;
+  let other: Site;
+  const at = ({ node, machine }: Site): { readonly remote_multiaddr: string } => {
+    const host = machine.name === "b" ? "10.1.0.3" : "10.1.0.4";
+    return { remote_multiaddr: `/ip4/${host}/tcp/${PORT}/p2p/${node.peer_id}` };
+  };
+
+  before(async () => {
+    world = new World();
+    const lan = world.internet.segment("lan");
+    caller = await world.start(world.machine("a", lan, "10.1.0.2/24"), [...LISTEN, "--workers", "0"]);
+    const forCaller = ["--work-for", `/ip4/10.1.0.2/tcp/${PORT}/p2p/${caller.node.peer_id}`];
+    lost = await world.start(world.machine("b", lan, "10.1.0.3/24"), [...LISTEN, ...forCaller]);
+    other = await world.start(world.machine("c", lan, "10.1.0.4/24"), LISTEN);
+  });
+
+  after(() => world.close());
+
+  it(
+    "fails calls in time with the cause, harms no other peer, and is worked with again",
+    { timeout: LIMIT_MS },
+    async (t) => {
+      await finish(caller, at(lost), await submit(caller, at(lost), { n: 1 }));
+      await finish(caller, at(other), await submit(caller, at(other), { n: 1 }));
+      await until("the worker is here", async () => (await pathTo(caller, lost.node.peer_id)) === "direct");
+      const rules =
+        "table inet hole { chain in { type filter hook input priority 0; iifname eth0 drop; } chain out { type filter hook output priority 0; oifname eth0 drop; } }";
+      lost.machine.run("nft", rules);
+      const droppedMs = performance.now();
+
+      const asked = caller.client.call(
+        "p2p_taskqueue_status",
+        { ...at(lost), timeout_s: 5 },
+        { timeoutMs: 20_000 },
+      );
+      await assert.rejects(asked, (error: unknown) => {
+        const tookMs = performance.now() - droppedMs;
+        t.diagnostic(`a call with 5 s failed after ${Math.round(tookMs)} ms: ${String(error)}`);
+        return tookMs < 12_000 && /did not answer within|cannot reach|deadline/.test(String(error));
+      });
+      const beganMs = performance.now();
+      for (let n = 0; n < 20; n++) await submit(caller, at(other), { n });
+      t.diagnostic(`20 submits to another peer took ${Math.round(performance.now() - beganMs)} ms`);
+      assert.ok(performance.now() - beganMs < 8000);
+
+      await until("the worker knows", async () => lost.node.stderr().includes("no sign of life"));
+      t.diagnostic(`the worker noticed after ${Math.round(performance.now() - droppedMs)} ms`);
+      assert.ok(performance.now() - droppedMs < DETECT_MS);
+
+      const id = await submit(caller, {}, { n: 2 });
+      lost.machine.run("nft", "delete table inet hole");
+      const backMs = performance.now();
+      await finish(caller, {}, id);
+      t.diagnostic(`worked again ${Math.round(performance.now() - backMs)} ms after packets passed`);
+    },
+  );
+});
