@@ -7,15 +7,16 @@ import { finish, LIMIT_MS, LISTEN, pathTo, PORT, type Site, submit, until, World
 /** What finding out that a connection is dead may take: 14 s by the limits, and a busy machine. */
 const DETECT_MS = 25_000;
 
+function at({ node, machine }: Site): { readonly remote_multiaddr: string } {
+  const host = machine.name === "b" ? "10.1.0.3" : "10.1.0.4";
+  return { remote_multiaddr: `/ip4/${host}/tcp/${PORT}/p2p/${node.peer_id}` };
+}
+
 describe("a peer whose packets are dropped", { skip: whyNoNamespaces() ?? false }, () => {
   let world: World;
   let caller: Site;
   let lost: Site;
   let other: Site;
-  const at = ({ node, machine }: Site): { readonly remote_multiaddr: string } => {
-    const host = machine.name === "b" ? "10.1.0.3" : "10.1.0.4";
-    return { remote_multiaddr: `/ip4/${host}/tcp/${PORT}/p2p/${node.peer_id}` };
-  };
 
   before(async () => {
     world = new World();
@@ -36,7 +37,7 @@ describe("a peer whose packets are dropped", { skip: whyNoNamespaces() ?? false 
       await finish(caller, at(other), await submit(caller, at(other), { n: 1 }));
       await until("the worker is here", async () => (await pathTo(caller, lost.node.peer_id)) === "direct");
       const rules =
-        "table inet hole { chain in { type filter hook input priority 0; iifname eth0 drop; } chain out { type filter hook output priority 0; oifname eth0 drop; } }";
+        "table inet hole { chain in { type filter hook input priority 0; iifname eth0 drop; }; chain out { type filter hook output priority 0; oifname eth0 drop; }; }";
       lost.machine.run("nft", rules);
       const droppedMs = performance.now();
 
