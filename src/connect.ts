@@ -150,7 +150,7 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
     methods: [],
     sharedToken: token,
     discoveries: [],
-    mechanisms: await createReach({ relayVia: [], holePunch: true, upnp: false }),
+    mechanisms: await createReach({ relayVia: [], holePunch: true, autonat: false, upnp: false }),
     table: createPeerTable({ clock }),
   });
   closing.push(() => p2p.close());

@@ -172,6 +172,7 @@ describe("the house", () => {
       "faults",
       "fuzz",
       "model",
+      "network",
       "vectors",
       "conformance",
       "architecture.test",

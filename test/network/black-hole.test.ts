@@ -4,9 +4,6 @@ import { after, before, describe, it } from "node:test";
 import { whyNoNamespaces } from "../support/namespaces.ts";
 import { finish, LIMIT_MS, LISTEN, pathTo, PORT, type Site, submit, until, World } from "./world.ts";
 
-/** What finding out that a connection is dead may take: 14 s by the limits, and a busy machine. */
-const DETECT_MS = 25_000;
-
 function at({ node, machine }: Site): { readonly remote_multiaddr: string } {
   const host = machine.name === "b" ? "10.1.0.3" : "10.1.0.4";
   return { remote_multiaddr: `/ip4/${host}/tcp/${PORT}/p2p/${node.peer_id}` };
@@ -41,24 +38,28 @@ describe("a peer whose packets are dropped", { skip: whyNoNamespaces() ?? false 
       lost.machine.run("nft", rules);
       const droppedMs = performance.now();
 
-      const asked = caller.client.call(
-        "p2p_taskqueue_status",
-        { ...at(lost), timeout_s: 5 },
-        { timeoutMs: 20_000 },
-      );
-      await assert.rejects(asked, (error: unknown) => {
-        const tookMs = performance.now() - droppedMs;
-        t.diagnostic(`a call with 5 s failed after ${Math.round(tookMs)} ms: ${String(error)}`);
-        return tookMs < 12_000 && /did not answer within|cannot reach|deadline/.test(String(error));
-      });
+      const ask = (timeoutS: number): Promise<unknown> =>
+        caller.client.call(
+          "p2p_taskqueue_status",
+          { ...at(lost), timeout_s: timeoutS },
+          { timeoutMs: 60_000 },
+        );
+      const failure = async (asked: Promise<unknown>): Promise<string> => {
+        const text = await asked.then(() => "it succeeded", String);
+        return `${Math.round((performance.now() - droppedMs) / 1000)} s: ${text}`;
+      };
+      const [short, long] = [failure(ask(5)), failure(ask(45))];
       const beganMs = performance.now();
       for (let n = 0; n < 20; n++) await submit(caller, at(other), { n });
       t.diagnostic(`20 submits to another peer took ${Math.round(performance.now() - beganMs)} ms`);
       assert.ok(performance.now() - beganMs < 8000);
 
+      const failures = [await short, await long];
+      t.diagnostic(failures.join("; "));
+      assert.match(failures[0] ?? "", /^[5-9] s: .*not done within 5000 ms/);
+      assert.match(failures[1] ?? "", /^(1\d|2\d|3[0-5]) s: .*cannot reach/);
+
       await until("the worker knows", async () => lost.node.stderr().includes("no sign of life"));
-      t.diagnostic(`the worker noticed after ${Math.round(performance.now() - droppedMs)} ms`);
-      assert.ok(performance.now() - droppedMs < DETECT_MS);
 
       const id = await submit(caller, {}, { n: 2 });
       lost.machine.run("nft", "delete table inet hole");

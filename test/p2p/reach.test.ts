@@ -9,13 +9,24 @@ import { createAuthority } from "../../src/authority/authority.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Logger } from "../../src/logger.ts";
 import { createPeerTable } from "../../src/peer/table.ts";
-import { addressOf, echo, hello, once, type Open, plainMethods, served, text, until, withHosts } from "./hosts.ts";
+import {
+  addressOf,
+  echo,
+  hello,
+  once,
+  type Open,
+  plainMethods,
+  served,
+  text,
+  until,
+  withHosts,
+} from "./hosts.ts";
 
 const TOKEN = "a-token-of-the-tests-of-reaching-0123456789";
 const KIB = 1024;
 const LIMIT_MS = 60_000;
 const PLENTY = { reservations: 10, reservationMs: 3_600_000, connectionBytes: 0, connectionMs: 3_600_000 };
-const NOTHING: ReachConfig = { relayVia: [], holePunch: false, upnp: false };
+const NOTHING: ReachConfig = { relayVia: [], holePunch: false, autonat: false, upnp: false };
 
 async function openRelay(open: Open, relay: Partial<ReachConfig["relay"]> = {}): Promise<P2pHost> {
   return open({
@@ -41,7 +52,8 @@ async function openOther(open: Open, options: Parameters<Open>[0] = {}): Promise
   return open({ listen: [], mechanisms, sharedToken: TOKEN, trustLoopback: false, ...options });
 }
 
-const isReached = (host: P2pHost): boolean => host.multiaddrs().some((text) => text.includes("/p2p-circuit/"));
+const isReached = (host: P2pHost): boolean =>
+  host.multiaddrs().some((text) => text.includes("/p2p-circuit/"));
 
 describe("a relay", () => {
   it("carries calls between nodes of ours, more than libp2p's 128 KiB of them", { timeout: LIMIT_MS }, () =>
@@ -61,23 +73,27 @@ describe("a relay", () => {
     }),
   );
 
-  it("gives a stranger neither a place nor a connection, unless it is there for anyone", { timeout: LIMIT_MS }, () =>
-    withHosts(async (open) => {
-      const relay = await openRelay(open);
-      const hidden = await openHidden(open, relay);
-      await until(() => isReached(hidden));
-      const stranger = await openOther(open, { sharedToken: undefined });
-      await assert.rejects(stranger.rpc.call({ multiaddr: addressOf(hidden) }, hello, { value: 1 }), (error) =>
-        hasCode(error, "E_UNREACHABLE"),
-      );
-      const lines: string[] = [];
-      await openHidden(open, relay, { sharedToken: undefined, logger: listing(lines) });
-      await until(() => lines.some((line) => line.includes("PERMISSION_DENIED")));
+  it(
+    "gives a stranger neither a place nor a connection, unless it is there for anyone",
+    { timeout: LIMIT_MS },
+    () =>
+      withHosts(async (open) => {
+        const relay = await openRelay(open);
+        const hidden = await openHidden(open, relay);
+        await until(() => isReached(hidden));
+        const stranger = await openOther(open, { sharedToken: undefined });
+        await assert.rejects(
+          stranger.rpc.call({ multiaddr: addressOf(hidden) }, hello, { value: 1 }),
+          (error) => hasCode(error, "E_UNREACHABLE"),
+        );
+        const lines: string[] = [];
+        await openHidden(open, relay, { sharedToken: undefined, logger: listing(lines) });
+        await until(() => lines.some((line) => line.includes("PERMISSION_DENIED")));
 
-      const forAnyone = await openRelay(open, { relayFor: "anyone" });
-      const placed = await openHidden(open, forAnyone, { sharedToken: undefined });
-      await until(() => isReached(placed));
-    }),
+        const forAnyone = await openRelay(open, { relayFor: "anyone" });
+        const placed = await openHidden(open, forAnyone, { sharedToken: undefined });
+        await until(() => isReached(placed));
+      }),
   );
 
   it("gives no more places than it has, and has one again when a node leaves", { timeout: LIMIT_MS }, () =>
@@ -108,77 +124,84 @@ describe("a relay", () => {
 });
 
 describe("a call through a relay", () => {
-  it("ends where it began when a direct connection comes up, and the next one takes that", { timeout: LIMIT_MS }, () =>
-    withHosts(async (open) => {
-      const relay = await openRelay(open);
-      const begun = Promise.withResolvers<void>();
-      const go = Promise.withResolvers<void>();
-      let runs = 0;
-      const slow = served(once, async (input) => {
-        runs += 1;
-        begun.resolve();
-        await go.promise;
-        return input;
-      });
-      const methods = [slow, ...plainMethods.filter(({ name }) => name !== once.name)];
-      const options = { listen: ["/ip4/127.0.0.1/tcp/0"], methods };
-      const hidden = await openHidden(open, relay, options);
-      await until(() => isReached(hidden));
-      const relayed = hidden.multiaddrs().find((address) => address.includes("/p2p-circuit/")) ?? "";
-      const table = createPeerTable({ clock: systemClock });
-      const caller = await openOther(open, { listen: undefined, table });
+  it(
+    "ends where it began when a direct connection comes up, and the next one takes that",
+    { timeout: LIMIT_MS },
+    () =>
+      withHosts(async (open) => {
+        const relay = await openRelay(open);
+        const begun = Promise.withResolvers<void>();
+        const go = Promise.withResolvers<void>();
+        let runs = 0;
+        const slow = served(once, async (input) => {
+          runs += 1;
+          begun.resolve();
+          await go.promise;
+          return input;
+        });
+        const methods = [slow, ...plainMethods.filter(({ name }) => name !== once.name)];
+        const options = { listen: ["/ip4/127.0.0.1/tcp/0"], methods };
+        const hidden = await openHidden(open, relay, options);
+        await until(() => isReached(hidden));
+        const relayed = hidden.multiaddrs().find((address) => address.includes("/p2p-circuit/")) ?? "";
+        const table = createPeerTable({ clock: systemClock });
+        const caller = await openOther(open, { listen: undefined, table });
 
-      const under = caller.rpc.call({ multiaddr: relayed }, once, { value: 1 });
-      await begun.promise;
-      assert.equal(table.get(hidden.peerId)?.path, "relayed");
-      // The other side dials, as after a hole was punched.
-      await hidden.rpc.call({ multiaddr: addressOf(caller) }, echo, { value: 2 });
-      await until(() => table.get(hidden.peerId)?.path === "direct");
-      await caller.rpc.call({ peerId: hidden.peerId }, echo, { value: 3 });
-      go.resolve();
-      assert.deepEqual(await under, { value: 1 });
-      assert.equal(runs, 1);
-      await until(() => caller.stats().links === 1);
-    }),
+        const under = caller.rpc.call({ multiaddr: relayed }, once, { value: 1 });
+        await begun.promise;
+        assert.equal(table.get(hidden.peerId)?.path, "relayed");
+        // The other side dials, as after a hole was punched.
+        await hidden.rpc.call({ multiaddr: addressOf(caller) }, echo, { value: 2 });
+        await until(() => table.get(hidden.peerId)?.path === "direct");
+        await caller.rpc.call({ peerId: hidden.peerId }, echo, { value: 3 });
+        go.resolve();
+        assert.deepEqual(await under, { value: 1 });
+        assert.equal(runs, 1);
+        // To the other node and to the relay; the relayed connection is closed, as nothing uses it any more.
+        await until(() => caller.stats().links === 2 && caller.stats().connections === 2);
+      }),
   );
 
-  it("is made again if that is safe, and fails with the truth if not, when the relay dies", { timeout: LIMIT_MS }, () =>
-    withHosts(async (open) => {
-      const relay = await openRelay(open);
-      const gate = Promise.withResolvers<void>();
-      const runs = { echo: 0, once: 0 };
-      const methods = [
-        served(echo, async (input) => {
-          runs.echo += 1;
-          if (runs.echo === 1) await gate.promise;
-          return input;
-        }),
-        served(once, async (input) => {
-          runs.once += 1;
-          await gate.promise;
-          return input;
-        }),
-      ];
-      const hidden = await openHidden(open, relay, { listen: ["/ip4/127.0.0.1/tcp/0"], methods });
-      await until(() => isReached(hidden));
-      const relayed = hidden.multiaddrs().find((address) => address.includes("/p2p-circuit/")) ?? "";
-      const table = createPeerTable({ clock: systemClock });
-      const caller = await openOther(open, { table });
-      await caller.resolve({ multiaddr: relayed });
-      table.heard(hidden.peerId, { multiaddrs: [addressOf(hidden)] });
-      const target = { peerId: hidden.peerId };
-      const safe = caller.rpc.call(target, echo, { value: 1 });
-      const unsafe = caller.rpc.call(target, once, { value: 2 });
-      await until(() => runs.echo === 1 && runs.once === 1);
-      await relay.close();
-      try {
-        await assert.rejects(unsafe, (error) => hasCode(error, "E_CONNECTION_LOST"));
-        assert.deepEqual(await safe, { value: 1 });
-        assert.deepEqual(runs, { echo: 2, once: 1 });
-      } finally {
-        gate.resolve();
-      }
-    }),
+  it(
+    "is made again if that is safe, and fails with the truth if not, when the relay dies",
+    { timeout: LIMIT_MS },
+    () =>
+      withHosts(async (open) => {
+        const relay = await openRelay(open);
+        const gate = Promise.withResolvers<void>();
+        const runs = { echo: 0, once: 0 };
+        const methods = [
+          served(echo, async (input) => {
+            runs.echo += 1;
+            if (runs.echo === 1) await gate.promise;
+            return input;
+          }),
+          served(once, async (input) => {
+            runs.once += 1;
+            await gate.promise;
+            return input;
+          }),
+        ];
+        const hidden = await openHidden(open, relay, { listen: ["/ip4/127.0.0.1/tcp/0"], methods });
+        await until(() => isReached(hidden));
+        const relayed = hidden.multiaddrs().find((address) => address.includes("/p2p-circuit/")) ?? "";
+        const table = createPeerTable({ clock: systemClock });
+        const caller = await openOther(open, { table });
+        await caller.resolve({ multiaddr: relayed });
+        table.heard(hidden.peerId, { multiaddrs: [addressOf(hidden)] });
+        const target = { peerId: hidden.peerId };
+        const safe = caller.rpc.call(target, echo, { value: 1 });
+        const unsafe = caller.rpc.call(target, once, { value: 2 });
+        await until(() => runs.echo === 1 && runs.once === 1);
+        await relay.close();
+        try {
+          await assert.rejects(unsafe, (error) => hasCode(error, "E_CONNECTION_LOST"));
+          assert.deepEqual(await safe, { value: 1 });
+          assert.deepEqual(runs, { echo: 2, once: 1 });
+        } finally {
+          gate.resolve();
+        }
+      }),
   );
 });
 
@@ -265,7 +288,8 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 
 /** A logger that lists its lines. */
 function listing(lines: string[]): Logger {
-  const add = (facts: object, message: string): void => void lines.push(`${message} ${JSON.stringify(facts)}`);
+  const add = (facts: object, message: string): void =>
+    void lines.push(`${message} ${JSON.stringify(facts)}`);
   const logger: Logger = { debug: add, info: add, warn: add, error: add, child: () => logger };
   return logger;
 }
