@@ -256,6 +256,7 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     relayConnectionMs: value("relayConnectionMs"),
     relayVia: value("relayVia"),
     holePunch: value("holePunch"),
+    autonat: value("autonat"),
     upnp: value("upnp"),
     workers: value("workers"),
     workFor: value("workFor"),

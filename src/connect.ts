@@ -152,7 +152,7 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
     sharedToken: token,
     discoveries: [],
     mechanisms: [
-      ...(await createReach({ relayVia: [], holePunch: true, upnp: false })),
+      ...(await createReach({ relayVia: [], holePunch: true, autonat: false, upnp: false })),
       dnsaddrMechanism(createDnsaddr({ clock })),
     ],
     table: createPeerTable({ clock }),

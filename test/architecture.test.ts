@@ -174,6 +174,7 @@ describe("the house", () => {
       "interop",
       "network",
       "model",
+      "network",
       "vectors",
       "conformance",
       "architecture.test",

@@ -98,6 +98,7 @@ export interface NodeConfig {
   /** Each with the relay's peer id at the end. */
   readonly relayVia: readonly string[];
   readonly holePunch: boolean;
+  readonly autonat: boolean;
   readonly upnp: boolean;
   /** 0: do not work. */
   readonly workers: number;

@@ -7,12 +7,12 @@ const MIB = 1024 * 1024;
 
 /** How the configuration wants the node to be reached. */
 export function reachOf(config: NodeConfig): ReachConfig {
-  const { relayFor, relayVia, holePunch, upnp } = config;
+  const { relayFor, relayVia, holePunch, autonat, upnp } = config;
   const limits = {
     reservations: config.relayReservations,
     reservationMs: config.relayReservationMs,
     connectionBytes: config.relayConnectionMib * MIB,
     connectionMs: config.relayConnectionMs,
   };
-  return { relay: config.relay ? { limits, relayFor } : undefined, relayVia, holePunch, upnp };
+  return { relay: config.relay ? { limits, relayFor } : undefined, relayVia, holePunch, autonat, upnp };
 }

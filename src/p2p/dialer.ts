@@ -13,7 +13,7 @@ import { abortable, openNursery, rethrowIfCancelled } from "../nursery/index.ts"
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
-import { nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
+import { isRelayed, nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
 import { dialAddresses } from "./dial-addresses.ts";
 import { bestConnection, pathOf } from "./path.ts";
 
@@ -90,7 +90,8 @@ export class Dialer {
     const wanted = peerId ?? inside;
     if (wanted === this.ownPeerId) throw new UnreachableError("the target is this node itself");
     const existing = wanted === undefined ? undefined : this.existing(wanted);
-    if (existing) return existing;
+    // A direct address is worth a connection of its own where there is only one through a relay.
+    if (existing && (isRelayed(address) || pathOf(existing) === "direct")) return existing;
     try {
       return await this.#dial([address], wanted, "explicit");
     } catch (error) {
@@ -196,9 +197,14 @@ function dialError(error: unknown, addresses: readonly Multiaddr[], wanted: stri
   });
 }
 
-/** libp2p 3.3 wraps the mismatch that Noise finds into an error without a type of its own. */
+/**
+ * Whether somebody else answered at every address that was dialled. One such address among others says little: the
+ * private addresses of one network are taken by somebody else in another one.
+ *
+ * libp2p 3.3 wraps the mismatch that Noise finds into an error without a type of its own.
+ */
 function isOtherPeer(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isOtherPeer);
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isOtherPeer);
   if (!(error instanceof Error)) return false;
   return error.name === "UnexpectedPeerError" || error.message.includes("expected remote identity key");
 }

@@ -242,13 +242,6 @@ class Host implements P2pHost, MechanismHost {
       nursery: this.#nursery,
       onDirect: (peerId) => this.rpc.moveOffRelay(peerId),
     });
-    this.#libp2p.addEventListener("peer:identify", ({ detail }) => {
-      const id = detail.peerId.toString();
-      table.heard(id, {
-        multiaddrs: detail.listenAddrs.map((address) => address.encapsulate(`/p2p/${id}`).toString()),
-        connected: true,
-      });
-    });
     this.#sweepLater();
     this.#watch.start();
   }

@@ -2,6 +2,7 @@
 import type { Connection, Libp2p } from "@libp2p/interface";
 import { type Nursery, sleep } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
+import { isFromThisMachine, isLoopbackAddr, nameAddress } from "./address.ts";
 import { MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";
 import { bestConnection, pathOf } from "./path.ts";
 
@@ -36,6 +37,15 @@ export function followPaths(libp2p: Libp2p, { table, nursery, onDirect }: Follow
     const left = bestConnection(libp2p, detail.remotePeer);
     if (left && left !== detail)
       table.heard(detail.remotePeer.toString(), { connected: true, path: pathOf(left), seen: false });
+  });
+  libp2p.addEventListener("peer:identify", ({ detail: { peerId, connection, listenAddrs } }) => {
+    const id = peerId.toString();
+    const near = isFromThisMachine(connection);
+    const multiaddrs = listenAddrs
+      .map((address) => nameAddress(address, id).toString())
+      // The loopback addresses of another machine are ours here, and another node answers there.
+      .filter((address) => near || !isLoopbackAddr(address));
+    table.heard(id, { multiaddrs, connected: true });
   });
   libp2p.addEventListener("peer:disconnect", ({ detail }) => {
     table.heard(detail.toString(), { connected: false, seen: false });

@@ -18,6 +18,7 @@ function run(program: string, ...args: readonly string[]): string {
 
 /** What these tests lack on this machine; undefined if nothing. */
 export function whyNoNamespaces(): string | undefined {
+  if (process.env["MCPP_NETWORK"] !== "1") return "takes minutes: `npm run test:network` runs it";
   if (process.platform !== "linux") return "network namespaces are Linux's";
   if (process.getuid?.() !== 0) return "network namespaces need root";
   try {

@@ -28,6 +28,7 @@ export const REACH: Pick<
   | "relayConnectionMs"
   | "relayVia"
   | "holePunch"
+  | "autonat"
   | "upnp"
 > = {
   relay: {
@@ -82,6 +83,13 @@ export const REACH: Pick<
     kind: onOff(),
     fallback: () => true,
     summary: "Turn relayed connections into direct ones where one of the two ends can be dialled.",
+  },
+  autonat: {
+    ...names("autonat"),
+    kind: onOff(),
+    fallback: () => false,
+    summary:
+      "Tell public addresses only after a peer has dialled them back (AutoNAT v2), and dial those of others.",
   },
   upnp: {
     ...names("upnp"),

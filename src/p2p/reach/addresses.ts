@@ -3,7 +3,7 @@
  *
  * Node tells nobody when an interface comes or goes, so they are looked at now and then; libp2p reads them anew
  * whenever it is asked, but tells its peers only when something makes it. Public addresses of an own interface are told
- * without anybody's confirmation: with libp2p's default they would be told only once AutoNAT has confirmed them.
+ * without anybody's confirmation, unless AutoNAT is there to give one; libp2p would not tell them at all.
  */
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { abandonOnCancel, sleep } from "../../nursery/index.ts";
@@ -15,13 +15,17 @@ const LOOK_EVERY_MS = 2000;
 /** How long libp2p believes a confirmed address; far longer than it takes to be looked at again. */
 const CONFIRMED_MS = 600_000;
 
-/** Follows the addresses of this machine's interfaces. */
-export function ownAddresses(): Mechanism {
+/**
+ * Follows the addresses of this machine's interfaces.
+ *
+ * @param confirms - whether public ones are told without confirmation by others
+ */
+export function ownAddresses(confirms: boolean): Mechanism {
   let components: Libp2pComponents | undefined;
   const confirm = (): string => {
     const listening = components?.transportManager.getAddrs() ?? [];
     for (const address of listening)
-      if (!isRelayed(address))
+      if (confirms && !isRelayed(address))
         components?.addressManager.confirmObservedAddr(address, { type: "transport", ttl: CONFIRMED_MS });
     return listening.map(String).toSorted().join(" ");
   };

@@ -15,6 +15,8 @@ export interface ReachConfig {
   readonly relayVia: readonly string[];
   /** Whether relayed connections become direct ones where that is possible. */
   readonly holePunch: boolean;
+  /** Whether public addresses are told only after peers have dialled them back. */
+  readonly autonat: boolean;
   /** Whether the router is asked to let others in. */
   readonly upnp: boolean;
 }
@@ -24,13 +26,15 @@ export async function createReach({
   relay,
   relayVia,
   holePunch: punches,
+  autonat,
   upnp,
 }: ReachConfig): Promise<readonly Mechanism[]> {
   return [
-    ownAddresses(),
+    ownAddresses(!autonat),
     relayClient(relayVia),
     ...(punches ? [holePunch()] : []),
     ...(relay ? [relayServer(relay)] : []),
+    ...(autonat ? [(await import("./autonat.ts")).autonat()] : []),
     // Seldom wanted, and slow to load.
     ...(upnp ? [(await import("./upnp.ts")).upnp()] : []),
   ];

@@ -130,7 +130,7 @@ class Place {
     const { host, context, transport } = this.#options;
     const { libp2p } = context;
     if (!isReserving(transport)) throw new TypeError("libp2p's relay transport is another one than expected");
-    const connection = await abortable((signal) => libp2p.dial(this.#relay, { signal }));
+    const connection = await this.#dial();
     const relay = connection.remotePeer;
     await this.#requireRelay(relay);
     await this.#introduce(host);
@@ -143,6 +143,16 @@ class Place {
     const held = libp2p.getConnections(relay).find((open) => pathOf(open) === "direct");
     if (held === undefined) throw new UnreachableError(`the connection to the relay ${this.#name} is gone`);
     return held;
+  }
+
+  async #dial(): Promise<Connection> {
+    try {
+      return await abortable((signal) => this.#options.context.libp2p.dial(this.#relay, { signal }));
+    } catch (cause) {
+      rethrowIfCancelled(cause);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new UnreachableError(`the relay ${this.#name} is not reached: ${reason}`, { cause });
+    }
   }
 
   /** A relay that serves only its own must know us; one of another make does not ask. */

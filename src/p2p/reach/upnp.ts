@@ -4,5 +4,5 @@ import type { Mechanism } from "../mechanism.ts";
 
 /** Port mappings at the router, with the public address that they give. */
 export function upnp(): Mechanism {
-  return { name: "upnp", services: { upnp: uPnPNAT() } };
+  return { name: "upnp", services: { upnp: uPnPNAT({ autoConfirmAddress: true }) } };
 }
