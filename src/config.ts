@@ -213,6 +213,8 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     announceFile: value("announceFile"),
     announceFiles: value("announceFiles"),
     bootstrap: value("bootstrap"),
+    searchOrder: value("searchOrder"),
+    heartbeatMs: value("heartbeatMs"),
     tokenFile: value("tokenFile"),
     token: value("token"),
     allowPeers: value("allowPeers"),

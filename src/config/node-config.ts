@@ -37,6 +37,9 @@ export interface NodeConfig {
   /** Absolute paths. */
   readonly announceFiles: readonly string[];
   readonly bootstrap: readonly string[];
+  /** Names of mechanisms; empty: the default order. */
+  readonly searchOrder: readonly string[];
+  readonly heartbeatMs: number;
   /** Absolute path of the file that the token was read from, if it was. */
   readonly tokenFile?: string | undefined;
   /** Secret: never shown, never logged. */

@@ -43,6 +43,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     sendTokenToOldPeers: config.sendTokenToOldPeers,
     discoveries: createDiscoveries(discovery),
     mechanisms: createMechanisms(discovery),
+    searchOrder: config.searchOrder,
     table,
   });
   closers.add("the libp2p host", () => host.close());

@@ -21,9 +21,12 @@ import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { checkToken } from "../peer/token.ts";
+import type { Examination } from "../peer/trace.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
-import { Dialer, pathOf } from "./dialer.ts";
+import { pathOf } from "./address-dials.ts";
+import { Dialer } from "./dialer.ts";
+import { examine } from "./examine.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
@@ -36,6 +39,7 @@ import { STREAM_PROTOCOLS } from "./protocols/index.ts";
 import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
 import type { OldWireNode } from "./protocols/task-queue/operation.ts";
 import { Sessions } from "./session.ts";
+import type { P2pStats } from "./stats.ts";
 
 /** How long the libp2p node may take to close its connections; after that their sockets are cut. */
 const STOP_MS = 5000;
@@ -67,31 +71,14 @@ export interface P2pHostOptions {
    */
   readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
+  /** Names of mechanisms in the order to ask them for a peer; those not named come after. Default: see `order.ts`. */
+  readonly searchOrder?: readonly string[] | undefined;
   /** What is opened with the libp2p node; the discoveries among it are asked after the others. */
   readonly mechanisms?: readonly Mechanism[] | undefined;
   readonly table: PeerTable;
   readonly limits?: Partial<P2pLimits> | undefined;
   /** Whether peers that connect from loopback count as being on this machine. Default true. */
   readonly trustLoopback?: boolean | undefined;
-}
-
-/** Counts of a running host. */
-export interface P2pStats {
-  readonly connections: number;
-  /** Streams to peers that our calls share. */
-  readonly links: number;
-  /** Our calls that are unanswered. */
-  readonly inFlight: number;
-  /** Streams that peers have opened. */
-  readonly inboundStreams: number;
-  /** Calls of peers that are being answered. */
-  readonly serving: number;
-  /** Bytes that wait to be sent, on all streams. */
-  readonly unsentBytes: number;
-  /** The most bytes that ever waited on one open stream. */
-  readonly peakUnsentBytes: number;
-  /** Answers that came after their call was given up, or to no call at all. */
-  readonly strayAnswers: number;
 }
 
 /** Options of what waits for a peer. */
@@ -122,6 +109,12 @@ export interface P2pHost {
   trusts(peerId: string, options?: WaitOptions): Promise<boolean>;
   /** Asks the discoveries who is there. What they say is hearsay until a peer is connected. */
   findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Asks every mechanism and dials every address of a peer. See {@link examine}. @throws InvalidInputError */
+  examine(target: PeerTarget, timeoutMs?: number): Promise<Examination>;
+  /** Connects to a peer over addresses that are known, without a search. @returns whether it is connected now */
+  connectKnown(peerId: string): Promise<boolean>;
+  /** All discoveries, those of the mechanisms among them. */
+  readonly discoveries: readonly Discovery[];
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
   ping(peerId: string): Promise<number>;
   stats(): P2pStats;
@@ -175,6 +168,8 @@ async function startListening(options: NodeOptions): Promise<Libp2pNode> {
 class Host implements P2pHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
+  readonly discoveries: readonly Discovery[];
+  readonly #dialer: Dialer;
   readonly #libp2p: Libp2pNode;
   readonly #limits: P2pLimits;
   readonly #options: P2pHostOptions;
@@ -216,9 +211,11 @@ class Host implements P2pHost {
     });
     this.#sessions = sessions;
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
-    const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
+    const { discoveries = [], searchOrder: order } = options;
+    this.discoveries = discoveries;
+    this.#dialer = new Dialer({ libp2p, table, discoveries, order, clock, logger, acceptsAny });
     const secret = { sharedToken, sendTokenToOldPeers };
-    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
+    this.rpc = new P2pRpc({ dialer: this.#dialer, sessions, nursery, clock, logger, limits, ...secret });
   }
 
   async start(): Promise<void> {
@@ -269,9 +266,16 @@ class Host implements P2pHost {
   }
 
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {
-    const { discoveries = [], table, logger } = this.#options;
-    const options = { discoveries, table, logger, ownPeerId: this.peerId };
-    return findPeers(search, options);
+    const { table, logger } = this.#options;
+    return findPeers(search, { discoveries: this.discoveries, table, logger, ownPeerId: this.peerId });
+  }
+
+  examine(target: PeerTarget, timeoutMs?: number): Promise<Examination> {
+    return examine(target, { dialer: this.#dialer, rpc: this.rpc, clock: this.#options.clock }, timeoutMs);
+  }
+
+  async connectKnown(peerId: string): Promise<boolean> {
+    return (await this.#dialer.connectKnown(peerId)) !== undefined;
   }
 
   async ping(peerId: string): Promise<number> {

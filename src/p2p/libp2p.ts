@@ -13,6 +13,7 @@ import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import {
+  ADDRESS_DIAL_MS,
   CONNECTIONS_PER_SECOND,
   MAX_EARLY_STREAMS,
   MAX_PENDING_CONNECTIONS,
@@ -22,9 +23,8 @@ import {
   UPGRADE_TIMEOUT_MS,
 } from "./limits.ts";
 import type { Mechanism } from "./mechanism.ts";
+import { singleDials } from "./single-dials.ts";
 
-/** How long one address may take before the next is tried; a dead port says so at once, a lost packet never. */
-const ADDRESS_DIAL_MS = 3000;
 /** libp2p's default of 32 parallel pings a connection is for benchmarks; one peer needs one or two. */
 const MAX_PINGS = 4;
 
@@ -73,6 +73,7 @@ export async function startLibp2p({
     services: {
       ...Object.assign({}, ...mechanisms.map((one) => one.services)),
       identify: identify(),
+      dials: singleDials,
       ping: ping({ maxInboundStreams: MAX_PINGS, maxOutboundStreams: MAX_PINGS }),
     },
   });

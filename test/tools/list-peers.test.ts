@@ -9,6 +9,7 @@ const seen: Peer = {
   peerId: "P2",
   multiaddrs: ["/ip4/127.0.0.1/tcp/1/p2p/P2"],
   method: "inbound",
+  methods: ["inbound"],
   lastSeenMs: NOW_MS - 1500,
   connected: true,
 };
@@ -16,6 +17,7 @@ const gone: Peer = {
   peerId: "P3",
   multiaddrs: [],
   method: "bootstrap",
+  methods: ["bootstrap"],
   lastSeenMs: NOW_MS - 600_000,
   connected: false,
 };
@@ -24,6 +26,7 @@ const found: Peer = {
   peerId: "P9",
   multiaddrs: ["/ip4/127.0.0.1/tcp/9"],
   method: "announce-file",
+  methods: ["announce-file"],
   connected: false,
 };
 

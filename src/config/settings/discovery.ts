@@ -1,11 +1,16 @@
 /** Settings of how nodes find each other. */
 import { join } from "node:path";
-import { list, path, pathOrOff } from "../kind.ts";
+import { duration, list, path, pathOrOff, text } from "../kind.ts";
 import { multiaddr } from "./addresses.ts";
 import { names, type SettingTable } from "./setting.ts";
 
+const MECHANISM = /^[a-z][a-z0-9-]*$/;
+
 /** How nodes find each other. */
-export const DISCOVERY: Pick<SettingTable, "announceFile" | "announceFiles" | "bootstrap"> = {
+export const DISCOVERY: Pick<
+  SettingTable,
+  "announceFile" | "announceFiles" | "bootstrap" | "searchOrder" | "heartbeatMs"
+> = {
   announceFile: {
     ...names("announce-file"),
     kind: pathOrOff(),
@@ -26,5 +31,18 @@ export const DISCOVERY: Pick<SettingTable, "announceFile" | "announceFiles" | "b
     fallback: () => [],
     fallbackText: "none",
     summary: "Multiaddrs of other nodes to try when a peer is looked for.",
+  },
+  searchOrder: {
+    ...names("search-order"),
+    kind: list(text("mechanism", "the name of a mechanism such as known, bootstrap or mdns", MECHANISM)),
+    fallback: () => [],
+    fallbackText: "known, announce-file, bootstrap, rendezvous, dht, mdns, then the registry",
+    summary: "Mechanisms in the order to ask them for a peer; those not named come after.",
+  },
+  heartbeatMs: {
+    ...names("heartbeat"),
+    kind: duration(1000, 3_600_000),
+    fallback: () => 30_000,
+    summary: "How often a node asks each peer it knows whether it is still there.",
   },
 };
