@@ -136,7 +136,8 @@ export class Dialer {
   async connectKnown(peerId: string): Promise<Connection | undefined> {
     const record = this.newRecord();
     const search = { record, mechanism: record.mechanism(KNOWN), failures: [] };
-    const addresses = this.#options.table.addresses(peerId).map(parseMultiaddr);
+    const known = { peerId, multiaddrs: this.#options.table.addresses(peerId), method: KNOWN };
+    const addresses = this.#addressesOf(known, peerId);
     return this.existing(peerId) ?? (await this.#dials.first(this.#dials.fresh(addresses), peerId, search));
   }
 

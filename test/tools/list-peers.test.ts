@@ -45,6 +45,7 @@ describe("list_peers", () => {
         multiaddr: "/ip4/127.0.0.1/tcp/1/p2p/P2",
         multiaddrs: ["/ip4/127.0.0.1/tcp/1/p2p/P2"],
         method: "inbound",
+        methods: ["inbound"],
         connected: true,
         last_seen: NOW_MS / 1000 - 1.5,
         age_s: 1.5,
@@ -54,6 +55,7 @@ describe("list_peers", () => {
         peer_id: "P3",
         multiaddrs: [],
         method: "bootstrap",
+        methods: ["bootstrap"],
         connected: false,
         last_seen: NOW_MS / 1000 - 600,
         age_s: 600,
@@ -66,7 +68,9 @@ describe("list_peers", () => {
     await using node = await openSmallNode({ peers: [self], discoverable: [self, found] });
     const { peers } = await node.call("list_peers");
     const row = { peer_id: "P9", multiaddr: "/ip4/127.0.0.1/tcp/9", multiaddrs: ["/ip4/127.0.0.1/tcp/9"] };
-    assert.deepEqual(peers, [{ ...row, method: "announce-file", connected: false, discovered: true }]);
+    assert.deepEqual(peers, [
+      { ...row, method: "announce-file", methods: ["announce-file"], connected: false, discovered: true },
+    ]);
     assert.equal((await node.call("list_peers", { discover: false }))["count"], 0);
   });
 
