@@ -5,7 +5,7 @@
  * and says in the end that all failed. So that addresses are tried side by side and each has its own cause of failure,
  * they go to the transports directly; the gater is asked here, as the queue would.
  */
-import type { Connection } from "@libp2p/interface";
+import type { Connection, Startable } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Libp2pInit } from "libp2p";
@@ -34,11 +34,19 @@ class DialDeniedError extends Error {
 }
 
 /** Makes the service. */
-export function singleDials(components: Components): SingleDials {
+export function singleDials(components: Components): SingleDials & Startable {
   const { transportManager, connectionManager, connectionGater } = components;
+  let started = false;
   return {
+    start() {
+      started = true;
+    },
+    stop() {
+      started = false;
+    },
     isPrivate: components.connectionProtector !== undefined,
     async dial(address, { signal, onStage }) {
+      if (!started) throw new Error("the node is not started");
       const peerId = peerIdIn(address);
       if (peerId !== undefined && (await connectionGater.denyDialPeer?.(peerIdFromString(peerId))) === true)
         throw new DialDeniedError(`the rules of this node forbid to dial ${peerId}`);
@@ -48,9 +56,14 @@ export function singleDials(components: Components): SingleDials {
         if (type === "upgrader:encrypt-outbound-connection") onStage?.("handshake");
       };
       // A name that stands for other addresses is libp2p's to expand.
-      return address.getComponents()[0]?.name === "dnsaddr"
-        ? connectionManager.openConnection(address, { signal })
-        : transportManager.dial(address, { signal, onProgress });
+      const connection =
+        address.getComponents()[0]?.name === "dnsaddr"
+          ? await connectionManager.openConnection(address, { signal })
+          : await transportManager.dial(address, { signal, onProgress });
+      if (started) return connection;
+      // Nobody closes what was opened after the node was stopped.
+      connection.abort(new Error("the node was stopped"));
+      throw new Error("the node was stopped");
     },
   };
 }
