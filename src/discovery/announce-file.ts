@@ -11,6 +11,7 @@ import * as z from "zod";
 import { ConfigError } from "../errors.ts";
 import { parseMultiaddr, peerIdIn } from "../p2p/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
+import { examineAnnounce } from "./examine-announce.ts";
 import { isSameProcess, processStartTime } from "../process.ts";
 
 /** The file of a node with every address it can have is a few kilobytes; a larger one is another file. */
@@ -115,6 +116,9 @@ export function announceFileDiscovery(files: readonly string[]): Discovery {
           hints.push({ peerId: announcement.peer_id, multiaddrs, method: "announce-file" });
       }
       return hints;
+    },
+    async examine() {
+      return (await Promise.all(files.map(examineAnnounce))).flat();
     },
   };
 }

@@ -113,6 +113,8 @@ export interface P2pHost {
   examine(target: PeerTarget, timeoutMs?: number): Promise<Examination>;
   /** Connects to a peer over addresses that are known, without a search. @returns whether it is connected now */
   connectKnown(peerId: string): Promise<boolean>;
+  /** The addresses that sockets are bound to, whatever is announced. */
+  listening(): readonly string[];
   /** All discoveries, those of the mechanisms among them. */
   readonly discoveries: readonly Discovery[];
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
@@ -248,6 +250,10 @@ class Host implements P2pHost {
 
   multiaddrs(): readonly string[] {
     return this.#libp2p.getMultiaddrs().map(String);
+  }
+
+  listening(): readonly string[] {
+    return this.#libp2p.services.dials.listening();
   }
 
   async openChannel(target: PeerTarget, options: WaitOptions = {}): Promise<MessageChannel> {

@@ -25,6 +25,8 @@ export interface SingleDialOptions {
 export interface SingleDials {
   /** Whether this node is in a private network. */
   readonly isPrivate: boolean;
+  /** What this node is bound to. */
+  listening(): readonly string[];
   dial(address: Multiaddr, options: SingleDialOptions): Promise<Connection>;
 }
 
@@ -45,6 +47,7 @@ export function singleDials(components: Components): SingleDials & Startable {
       started = false;
     },
     isPrivate: components.connectionProtector !== undefined,
+    listening: () => transportManager.getAddrs().map(String),
     async dial(address, { signal, onStage }) {
       if (!started) throw new Error("the node is not started");
       const peerId = peerIdIn(address);

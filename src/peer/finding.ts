@@ -16,3 +16,8 @@ export interface Finding {
   /** A command to try next, or what to change. */
   readonly next?: string | undefined;
 }
+
+/** Whether a list of findings has none that keeps something from working. */
+export function isHealthy(findings: readonly Finding[]): boolean {
+  return findings.every(({ level }) => level !== "problem");
+}

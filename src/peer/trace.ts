@@ -1,5 +1,6 @@
 /** What a search for a peer did, as data: what `doctor` and `why` explain. */
 import type { JsonObject } from "../content/json.ts";
+import type { Finding } from "./finding.ts";
 import type { PeerPath } from "./peer.ts";
 
 /** Where an address leads, as far as it says. */
@@ -117,4 +118,10 @@ export interface Examination {
   /** Connections that were there before. */
   readonly connections: readonly OpenConnection[];
   readonly answers: readonly PeerAnswer[];
+}
+
+/** A peer from all sides, and what that means. */
+export interface PeerDiagnosis {
+  readonly findings: readonly Finding[];
+  readonly examination: Examination;
 }
