@@ -105,7 +105,7 @@ function dialFindings(dial: DialTrace, reached: boolean, { ownIps }: ExplainOpti
   const always = outcome === "wrong-peer" || outcome === "own-identity";
   const level = reached && !always ? "note" : "problem";
   const ip = /^\/ip[46]\/([^/]+)/.exec(address)?.[1];
-  if (outcome === "refused" && dial.class === "lan" && ip !== undefined && ownIps.has(ip)) {
+  if (outcome === "refused" && ip !== undefined && ownIps.has(ip)) {
     const what = `${address}: this is an address of this machine, and nobody listens on it: the node there listens on loopback only, or not at all`;
     return [
       { code: "not-listening-on-lan", level, what, next: "mcpp serve --listen /ip4/0.0.0.0/tcp/<port>" },

@@ -1,7 +1,7 @@
 /** Faults that are put in on purpose, and whether `mcpp doctor` or `p2p_why` names each of them. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -81,10 +81,13 @@ function problemsIn(findings: unknown): readonly string[] {
 }
 
 async function listening(host = "127.0.0.1"): Promise<{ readonly port: number; readonly server: Server }> {
-  const server = createServer((socket) => socket.on("error", () => undefined).unref());
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  closers.push(() => new Promise((resolve) => server.close(() => resolve())));
-  server.unref();
+  closers.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  });
   const address = server.address();
   assert.ok(typeof address === "object" && address !== null);
   return { port: address.port, server };
