@@ -39,30 +39,38 @@ export function startLookout(options: LookoutOptions): void {
 }
 
 async function keepAsking(discovery: Discovery, options: LookoutOptions): Promise<never> {
-  const { logger, random = Math.random } = options;
+  const { random = Math.random } = options;
   const unsubscribe = discovery.watch?.((hint) => void note([hint], options));
   let pauseMs = FIRST_PAUSE_MS;
   let failures = 0;
   try {
     for (;;) {
-      try {
-        const outcome = await moveOnAfter(FIND_MS, () =>
-          abortable((signal) => discovery.find(undefined, signal)),
-        );
-        const isNew = note(outcome.value ?? [], options);
-        pauseMs = isNew ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, MAX_PAUSE_MS);
-        failures = 0;
-      } catch (error) {
-        if (isCancelled(error)) throw error;
-        failures += 1;
-        // Said once: what is down is asked for hours.
-        if (failures === 1) logger.warn({ discovery: discovery.name, err: error }, "a discovery failed");
-        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
-      }
+      const isNew = await ask(discovery, options, failures === 0);
+      failures = isNew === undefined ? failures + 1 : 0;
+      pauseMs = isNew === true ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, MAX_PAUSE_MS);
       await sleep(pauseMs * (1 - JITTER + 2 * JITTER * random()));
     }
   } finally {
     unsubscribe?.();
+  }
+}
+
+/** @returns whether it named somebody new; undefined if it failed */
+async function ask(
+  discovery: Discovery,
+  options: LookoutOptions,
+  isFirstFailure: boolean,
+): Promise<boolean | undefined> {
+  try {
+    const outcome = await moveOnAfter(FIND_MS, () =>
+      abortable((signal) => discovery.find(undefined, signal)),
+    );
+    return note(outcome.value ?? [], options);
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    // Said once: what is down is asked for hours.
+    if (isFirstFailure) options.logger.warn({ discovery: discovery.name, err: error }, "a discovery failed");
+    return undefined;
   }
 }
 

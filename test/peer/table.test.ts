@@ -49,10 +49,11 @@ describe("the table of peers", () => {
   });
 });
 
-describe("a full table of peers", () => {
-  const ids = (table: ReturnType<typeof createPeerTable>): readonly string[] =>
-    table.list().map(({ peerId }) => peerId);
+function ids(table: ReturnType<typeof createPeerTable>): readonly string[] {
+  return table.list().map(({ peerId }) => peerId);
+}
 
+describe("a full table of peers", () => {
   it("lets strangers go first, and never keeps more than so many", () => {
     const table = createPeerTable({ clock: new TestClock(), capacity: 100, strangers: 2 });
     table.heard("found", { method: "bootstrap" });

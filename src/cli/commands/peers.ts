@@ -62,7 +62,7 @@ export const peers: Command = {
     };
     const header = ["PEER", "STATE", "PATH", "RTT", "FOUND BY", "SEEN", "ADDRESS"];
     await withNode(invocation, async (session) => {
-      const list = async (): Promise<{
+      const look = async (): Promise<{
         readonly answer: JsonObject;
         readonly lines: readonly string[][];
       }> => {
@@ -70,10 +70,10 @@ export const peers: Command = {
         return { answer, lines: await Promise.all(rows(answer, "peers").map(line)) };
       };
       while (invocation.get(WATCH) === true && out.isLive) {
-        out.live(table((await list()).lines, header).split("\n"));
+        out.live(table((await look()).lines, header).split("\n"));
         await sleep(WATCH_MS);
       }
-      const { answer, lines } = await list();
+      const { answer, lines } = await look();
       const empty = out.isTerminal && lines.length === 0;
       out.result(empty ? "no peers" : table(lines, out.isTerminal ? header : undefined), answer);
     });

@@ -18,8 +18,9 @@ export const doctor: Tool = defineTool({
   grant: "observe",
   deadlineMs: DEADLINE_MS,
 
-  async run(_, { caller, checkUp }) {
-    const findings = await checkUp();
-    return { ok: true as const, healthy: isHealthy(findings), findings: findingsFor(caller, findings) };
+  async run(_, context) {
+    const findings = await context.checkUp();
+    const shown = findingsFor(context.caller, findings);
+    return { ok: true as const, healthy: isHealthy(findings), findings: shown };
   },
 });
