@@ -139,6 +139,8 @@ const nowhere: ToolContext = {
   callTool: absent,
   peers: absent,
   findPeers: absent,
+  checkUp: absent,
+  why: absent,
   epochMs: absent,
   progress: absent,
 };

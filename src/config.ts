@@ -243,6 +243,8 @@ function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): Node
     dht: value("dht"),
     dhtBootstrap: value("dhtBootstrap"),
     dhtMode: value("dhtMode"),
+    searchOrder: value("searchOrder"),
+    heartbeatMs: value("heartbeatMs"),
     tokenFile: value("tokenFile"),
     token: value("token"),
     allowPeers: value("allowPeers"),

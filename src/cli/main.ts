@@ -51,7 +51,7 @@ async function runCommand({ command, args, flags }: Request): Promise<number> {
 async function runToEnd(command: Command, invocation: Invocation): Promise<number> {
   const { run } = await import("../nursery/index.ts");
   const outcome = await run(() => command.run(invocation), { signals: ["SIGINT", "SIGTERM"] });
-  if (outcome.ok || command.runsUntilStopped) return EXIT.ok;
+  if (outcome.ok || command.runsUntilStopped) return invocation.out.exitCode;
   const exitCode = process.exitCode === EXIT.terminated ? EXIT.terminated : EXIT.interrupted;
   const word = exitCode === EXIT.terminated ? "terminated" : "interrupted";
   invocation.out.failure("", failureJson(new CancelledError(word)), true);

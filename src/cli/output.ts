@@ -27,6 +27,8 @@ const CLEAR_LINE_ABOVE = "\u001B[1A\u001B[2K";
 /** The two streams of a command. */
 export class Output {
   readonly json: boolean;
+  /** What the process ends with if the command does not throw: not 0 where a result is itself bad news. */
+  exitCode = 0;
   readonly #quiet: boolean;
   #liveLines = 0;
   #resumable: Resumable | undefined;

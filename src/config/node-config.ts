@@ -79,6 +79,9 @@ export interface NodeConfig {
   /** Empty: those of {@link NodeConfig.bootstrap}, or the public ones. */
   readonly dhtBootstrap: readonly string[];
   readonly dhtMode: "auto" | "server" | "client";
+  /** Names of mechanisms; empty: the default order. */
+  readonly searchOrder: readonly string[];
+  readonly heartbeatMs: number;
   /** Absolute path of the file that the token was read from, if it was. */
   readonly tokenFile?: string | undefined;
   /** Secret: never shown, never logged. */

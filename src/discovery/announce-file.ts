@@ -10,6 +10,7 @@ import { parseMultiaddr, peerIdIn } from "../p2p/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import { parseJson, readSmallFile, removeIfStill, replaceFile } from "./files.ts";
 import { hasEnded, thisWriter, type Writer, writerFields } from "./writer.ts";
+import { examineAnnounce } from "./examine-announce.ts";
 
 /** What an announce file holds. Old nodes write the first two fields only. */
 export interface Announcement extends Writer {
@@ -94,6 +95,9 @@ export function announceFileDiscovery(files: readonly string[]): Discovery {
           hints.push({ peerId: announcement.peer_id, multiaddrs, method: "announce-file" });
       }
       return hints;
+    },
+    async examine() {
+      return (await Promise.all(files.map(examineAnnounce))).flat();
     },
   };
 }

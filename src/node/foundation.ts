@@ -1,4 +1,5 @@
 /** First step of opening a node: the data folder, what is kept in it, and the domain over it. */
+import { randomUUID } from "node:crypto";
 import { type Authority } from "../authority/authority.ts";
 import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
@@ -41,6 +42,8 @@ export interface Foundation extends Opening {
   readonly cache: LocalCache;
   readonly table: PeerTable;
   readonly presence: Presence;
+  /** Another one each time a node starts. */
+  readonly instance: string;
 }
 
 /** @throws StoreLockedError if another node has the data folder, and the store's own errors */
@@ -70,5 +73,6 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     cache: openLocalCache({ store: stores.cache, clock }),
     table: createPeerTable({ clock }),
     presence: createPresence(clock),
+    instance: randomUUID(),
   };
 }

@@ -4,6 +4,7 @@ import { serveCacheMethods } from "../cache/methods.ts";
 import { serveReplicaMethods } from "../cache/replica-methods.ts";
 import { startReplication } from "../cache/replicate.ts";
 import type { OldWireNode, P2pHost } from "../p2p/index.ts";
+import { startHeartbeat } from "../peer/heartbeat.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
@@ -27,7 +28,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
   if (!config.p2p) return ALONE;
   // libp2p takes half a second to load, which a node without peers need not wait for.
-  const { createReach, loadIdentity, openP2pHost } = await import("../p2p/index.ts");
+  const { createReach, loadIdentity, openP2pHost, startLookout } = await import("../p2p/index.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
   const discovery = await discoveryConfig(foundation);
   const host = await openP2pHost({
@@ -45,10 +46,19 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     sendTokenToOldPeers: config.sendTokenToOldPeers,
     discoveries: createDiscoveries(discovery),
     mechanisms: [...(await createReach(reachOf(config))), ...(await createMechanisms(discovery))],
+    searchOrder: config.searchOrder,
     table,
   });
   closers.add("the libp2p host", () => host.close());
   replicate(foundation, host);
+  const keeping = { table, nursery, clock, ownPeerId: host.peerId, logger: logger.child({ room: "peer" }) };
+  startLookout({ ...keeping, discoveries: host.discoveries });
+  startHeartbeat({
+    ...keeping,
+    rpc: host.rpc,
+    intervalMs: config.heartbeatMs,
+    connect: (peerId) => host.connectKnown(peerId),
+  });
   return {
     host,
     peerId: host.peerId,
@@ -90,9 +100,12 @@ function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMet
     ...serveCacheMethods(cache),
     ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
-    serve(nodeHeartbeat, ({ peerId, clock }, { caller }) =>
-      Promise.resolve(serving.heartbeat(peerId, clock, callerName(caller))),
-    ),
+    serve(nodeHeartbeat, ({ peerId, clock }, { caller }) => {
+      // Only whoever may work here gets this far.
+      if (caller.kind === "peer") foundation.table.heard(caller.peerId, { trusted: true, seen: true });
+      const answer = serving.heartbeat(peerId, clock, callerName(caller));
+      return Promise.resolve({ ...answer, at_ms: foundation.clock.epochMs() });
+    }),
     serve(toolCall, ({ name, args }, { caller, signal }) =>
       serving.callToolForPeer(name, args, caller, signal),
     ),

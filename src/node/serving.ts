@@ -19,6 +19,7 @@ import {
 } from "../transport/index.ts";
 import { VERSION } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
+import { createDoctor } from "./doctor.ts";
 import type { Introduction, Serving } from "./rooms.ts";
 import { briefStatus, detailedStatus } from "./status.ts";
 import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
@@ -193,6 +194,7 @@ function roomsOf(parts: Parts): NodeRooms {
     server,
     status: (detail) => statusOf(parts, detail),
     heartbeat: (peerId, clock, from) => heartbeat(foundation, peerId, clock, callerName(from)),
+    doctor: createDoctor(foundation, network),
   };
 }
 
@@ -201,13 +203,21 @@ async function statusOf(
   detail: boolean,
 ): Promise<JsonObject> {
   const { network, work } = introduction();
-  const { config, clock, queue, presence, startedAtMs } = foundation;
-  const brief = { peerId: network.peerId, name: config.name, version: VERSION, taskTypes: work.taskTypes };
-  if (!detail) return briefStatus(brief);
-  return detailedStatus({
+  const { config, clock, queue, presence, startedAtMs, instance } = foundation;
+  const brief = {
+    peerId: network.peerId,
+    name: config.name,
+    version: VERSION,
+    taskTypes: work.taskTypes,
+  };
+  // What tells two processes with one key, and a clock that is off.
+  const nowMs = clock.epochMs();
+  const who = { instance, at_ms: nowMs };
+  if (!detail) return { ...briefStatus(brief), ...who };
+  const detailed = detailedStatus({
     ...brief,
     startedAtMs,
-    nowMs: clock.epochMs(),
+    nowMs,
     multiaddrs: network.multiaddrs(),
     worker: { slots: work.slots, running: work.running },
     tools: toolNames(server),
@@ -215,6 +225,7 @@ async function statusOf(
     presence,
     stats: await queue.queue.stats(),
   });
+  return { ...detailed, ...who };
 }
 
 function heartbeat(

@@ -13,6 +13,7 @@ import type { CallToolResult, McpServer } from "../server/index.ts";
 import type { LocalTaskQueue } from "../task/local.ts";
 import { remoteQueue } from "../task/remote.ts";
 import type { TaskQueue } from "../task/queue.ts";
+import type { Doctor } from "./doctor.ts";
 import type { ToolContext } from "../tools/tool.ts";
 
 /** What of a node its tools can reach. */
@@ -27,6 +28,7 @@ export interface NodeRooms {
   readonly server: McpServer;
   status(detail: boolean): Promise<JsonObject>;
   heartbeat(peerId: string, clock: JsonObject | undefined, from: Caller): JsonObject;
+  readonly doctor: Doctor;
 }
 
 /** What a single call adds. */
@@ -69,6 +71,8 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     },
     peers: () => rooms.table.list(),
     findPeers: async (search) => (rooms.p2p === undefined ? [] : rooms.p2p.findPeers(search)),
+    checkUp: () => rooms.doctor.checkUp(),
+    why: (target) => rooms.doctor.why(target),
     epochMs: () => rooms.epochMs(),
     progress: (done, total, message) => call.progress(done, total, message),
   };

@@ -25,7 +25,9 @@ import { checkToken } from "../peer/token.ts";
 import { Acquaintances, introduceOver } from "./acquaintance.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
+import type { Examination } from "../peer/trace.ts";
 import { Dialer } from "./dialer.ts";
+import { examine } from "./examine.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
@@ -79,6 +81,8 @@ export interface P2pHostOptions {
    */
   readonly sendTokenToOldPeers?: boolean | undefined;
   readonly discoveries?: readonly Discovery[] | undefined;
+  /** Names of mechanisms in the order to ask them for a peer; those not named come after. Default: see `order.ts`. */
+  readonly searchOrder?: readonly string[] | undefined;
   /** What is opened with the libp2p node; the discoveries among it are asked after the others. */
   readonly mechanisms?: readonly Mechanism[] | undefined;
   readonly table: PeerTable;
@@ -115,6 +119,14 @@ export interface P2pHost {
   trusts(peerId: string, options?: WaitOptions): Promise<boolean>;
   /** Asks the discoveries who is there. What they say is hearsay until a peer is connected. */
   findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Asks every mechanism and dials every address of a peer. See {@link examine}. @throws InvalidInputError */
+  examine(target: PeerTarget, timeoutMs?: number): Promise<Examination>;
+  /** Connects to a peer over addresses that are known, without a search. @returns whether it is connected now */
+  connectKnown(peerId: string): Promise<boolean>;
+  /** The addresses that sockets are bound to, whatever is announced. */
+  listening(): readonly string[];
+  /** All discoveries, those of the mechanisms among them. */
+  readonly discoveries: readonly Discovery[];
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
   ping(peerId: string): Promise<number>;
   stats(): P2pStats;
@@ -173,6 +185,8 @@ async function startListening(options: NodeOptions): Promise<Libp2pNode> {
 class Host implements P2pHost, MechanismHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
+  readonly discoveries: readonly Discovery[];
+  readonly #dialer: Dialer;
   readonly #libp2p: Libp2pNode;
   readonly #nursery: Nursery;
   readonly #limits: P2pLimits;
@@ -218,10 +232,11 @@ class Host implements P2pHost, MechanismHost {
     this.#sessions = sessions;
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const introduce = (relay: Multiaddr): Promise<void> => this.introduce({ multiaddr: relay.toString() });
-    const { discoveries = [] } = options;
-    const dialer = new Dialer({ libp2p, table, discoveries, logger, acceptsAny, introduce });
+    const { discoveries = [], searchOrder: order } = options;
+    this.discoveries = discoveries;
+    this.#dialer = new Dialer({ libp2p, table, discoveries, order, clock, logger, acceptsAny, introduce });
     const secret = { sharedToken, sendTokenToOldPeers };
-    this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
+    this.rpc = new P2pRpc({ dialer: this.#dialer, sessions, nursery, clock, logger, limits, ...secret });
     this.#watch = new LinkWatch({ clock, logger, limits, nursery, links: () => this.rpc.links });
   }
 
@@ -248,6 +263,10 @@ class Host implements P2pHost, MechanismHost {
 
   multiaddrs(): readonly string[] {
     return this.#libp2p.getMultiaddrs().map(String);
+  }
+
+  listening(): readonly string[] {
+    return this.#libp2p.services.dials.listening();
   }
 
   async openChannel(target: PeerTarget, options: WaitOptions = {}): Promise<MessageChannel> {
@@ -286,9 +305,16 @@ class Host implements P2pHost, MechanismHost {
   }
 
   findPeers(search: PeerSearch): Promise<readonly Peer[]> {
-    const { discoveries = [], table, logger } = this.#options;
-    const options = { discoveries, table, logger, ownPeerId: this.peerId };
-    return findPeers(search, options);
+    const { table, logger } = this.#options;
+    return findPeers(search, { discoveries: this.discoveries, table, logger, ownPeerId: this.peerId });
+  }
+
+  examine(target: PeerTarget, timeoutMs?: number): Promise<Examination> {
+    return examine(target, { dialer: this.#dialer, rpc: this.rpc, clock: this.#options.clock }, timeoutMs);
+  }
+
+  async connectKnown(peerId: string): Promise<boolean> {
+    return (await this.#dialer.connectKnown(peerId)) !== undefined;
   }
 
   async ping(peerId: string): Promise<number> {

@@ -5,6 +5,7 @@ export type { MessageChannel } from "./channel.ts";
 export type { PeerSearch } from "./find.ts";
 export { openP2pHost, type P2pHost, type P2pHostOptions, type WaitOptions } from "./host.ts";
 export type { P2pStats } from "./stats.ts";
+export { startLookout } from "./lookout.ts";
 export { loadIdentity, newIdentity, peerIdOf } from "./identity.ts";
 export { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 export { MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";

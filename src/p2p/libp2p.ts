@@ -16,6 +16,7 @@ import { createLibp2p } from "libp2p";
 import { nameAddress, parseMultiaddr } from "./address.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import {
+  ADDRESS_DIAL_MS,
   CONNECTIONS_PER_SECOND,
   MAX_EARLY_STREAMS,
   MAX_PENDING_CONNECTIONS,
@@ -25,9 +26,8 @@ import {
   UPGRADE_TIMEOUT_MS,
 } from "./limits.ts";
 import type { Mechanism } from "./mechanism.ts";
+import { singleDials } from "./single-dials.ts";
 
-/** How long one address may take before the next is tried; a dead port says so at once, a lost packet never. */
-const ADDRESS_DIAL_MS = 3000;
 /** libp2p's default of 32 parallel pings a connection is for benchmarks; one peer needs one or two. */
 const MAX_PINGS = 4;
 
@@ -82,6 +82,7 @@ export async function startLibp2p({
       identify: identify(),
       // Tells those who are connected when the addresses of this node change.
       identifyPush: identifyPush(),
+      dials: singleDials,
       ping: ping({ maxInboundStreams: MAX_PINGS, maxOutboundStreams: MAX_PINGS }),
     },
   });

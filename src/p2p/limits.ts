@@ -92,6 +92,8 @@ export const DEFAULT_P2P_LIMITS: P2pLimits = {
   maxConnections: 2048,
 };
 
+/** How long one address may take, its handshake included; a dead port says so at once, a lost packet never. */
+export const ADDRESS_DIAL_MS = 3000;
 /** Pending handshakes: ten silent sockets block all new peers with libp2p's default of 10. */
 export const MAX_PENDING_CONNECTIONS = 256;
 /** A handshake takes 15 ms; a silent socket must not hold its place for libp2p's 10 s. */

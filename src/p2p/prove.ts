@@ -28,6 +28,7 @@ export async function proveToken(
   const clientNonce = newNonce();
   const challenge = await unlessRefused(link.request("auth.challenge", { nonce: clientNonce }, request));
   if (challenge instanceof RemoteError) {
+    link.session.proof = "unwanted";
     logger.debug({ peer: link.peerId, reason: challenge.message }, "the peer asks for no token");
     return;
   }
@@ -39,6 +40,7 @@ export async function proveToken(
   const proof = proofOf(sharedToken, "client", context);
   const answer = await unlessRefused(link.request("auth.prove", { proof }, request));
   if (answer instanceof RemoteError) {
+    link.session.proof = "refused";
     logger.warn({ peer: link.peerId, reason: answer.message }, "the peer has another shared token");
     return;
   }

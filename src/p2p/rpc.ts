@@ -22,6 +22,7 @@ import {
   type RpcClient,
   type LateOptions,
 } from "../peer/rpc.ts";
+import type { TokenProof } from "../peer/trace.ts";
 import { parseMultiaddr, peerIdIn } from "./address.ts";
 import type { Dialer } from "./dialer.ts";
 import { Link, type LinkCounts, reasonOf, type RequestOptions } from "./link.ts";
@@ -32,6 +33,9 @@ import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 
 /** Targets whose peer is remembered; a node calls few, and forgetting one costs a dial. */
 const MAX_FOUND = 1000;
+
+/** Calls a method of the peer at the other end of one connection. */
+export type AskOver = <I, O>(method: Method<I, O>, input: I, timeoutMs: number) => Promise<O>;
 
 /** What calling needs. */
 export interface P2pRpcOptions extends Omit<ReachOptions, "ownPeerId"> {
@@ -133,6 +137,30 @@ export class P2pRpc implements RpcClient {
     } else reached.close();
   }
 
+  /** This node's own id. */
+  get ownPeerId(): string {
+    return this.#options.dialer.ownPeerId;
+  }
+
+  /** Lets `work` ask the peer at the other end of just this connection, over a stream of its own that is then closed. */
+  async over<T>(connection: Connection, work: (ask: AskOver, proof: TokenProof) => Promise<T>): Promise<T> {
+    const reached = await this.#reach.over(connection, () => undefined);
+    const ask: AskOver = async (method, input, timeoutMs) => {
+      const untilMs = this.#options.clock.now() + timeoutMs;
+      const request = { timeoutMs, untilMs, signal: undefined, onLate: undefined };
+      const asked =
+        reached instanceof Link
+          ? reached.request(method.name, input, request)
+          : reached.request(method.name, input, { ...request, named: true });
+      return outputOf(method, await abandonOnCancel(asked));
+    };
+    try {
+      return await work(ask, this.#options.sessions.of(connection).proof);
+    } finally {
+      await closeReached(reached);
+    }
+  }
+
   /** Ends the streams that were not used for a while. */
   closeIdle(nowMs: number): void {
     for (const link of this.links) if (link.isIdleAt(nowMs)) link.closeSoon();
@@ -162,14 +190,17 @@ export class P2pRpc implements RpcClient {
       signal,
       onLate: onLate && ((result) => this.#late(method, onLate, result)),
     };
+    let aim = target;
     for (let attempt = 1; ; attempt++) {
-      const link = this.#openLink(target) ?? (await this.#openInTime(target, request));
+      const link = this.#openLink(aim) ?? (await this.#openInTime(aim, request));
       try {
         if (link instanceof Link) return await link.request(method.name, input, request);
         return await link.request(method.name, input, { ...request, named: isNamed(target) });
       } catch (error) {
         rethrowIfCancelled(error);
         if (attempt > 1 || !this.#mayRepeat(link, method, error)) throw error;
+        // What must not be done twice is never sent to a second peer, whatever the target would allow.
+        if (!method.idempotent) aim = { ...target, peerId: link.peerId };
       }
     }
   }
@@ -194,8 +225,9 @@ export class P2pRpc implements RpcClient {
     const known = this.#opening.get(key);
     if (known) return known;
     const { nursery, dialer, limits } = this.#options;
+    const record = dialer.newRecord();
     const opening = nursery
-      .run(async () => this.linkOver(await dialer.connect(target)), { timeoutMs: limits.connectMs })
+      .run(async () => this.linkOver(await dialer.connect(target, record)), { timeoutMs: limits.connectMs })
       .then(
         (link) => {
           this.#opening.delete(key);
@@ -204,7 +236,7 @@ export class P2pRpc implements RpcClient {
         },
         (error: unknown) => {
           this.#opening.delete(key);
-          throw openError(error, target, limits.connectMs);
+          throw openError(error, target, limits.connectMs, record.words);
         },
       );
     this.#opening.set(key, opening);
@@ -268,14 +300,15 @@ export async function inTime<T>(
   throw tooLate(target, timeoutMs);
 }
 
-function tooLate(target: PeerTarget, timeoutMs: number, cause?: unknown): UnreachableError {
+function tooLate(target: PeerTarget, timeoutMs: number, cause?: unknown, tried = ""): UnreachableError {
   const name = target.multiaddr ?? target.peerId ?? "any peer";
-  return new UnreachableError(`cannot reach ${name} within ${timeoutMs} ms`, { cause });
+  const words = tried === "" ? "" : `: ${tried}`;
+  return new UnreachableError(`cannot reach ${name} within ${timeoutMs} ms${words}`, { cause });
 }
 
-function openError(error: unknown, target: PeerTarget, timeoutMs: number): unknown {
+function openError(error: unknown, target: PeerTarget, timeoutMs: number, tried: string): unknown {
   if (isCancelled(error) || error instanceof NurseryClosedError) {
     return new ShuttingDownError("the node is closing", { cause: error });
   }
-  return error instanceof TimeoutError ? tooLate(target, timeoutMs, error) : error;
+  return error instanceof TimeoutError ? tooLate(target, timeoutMs, error, tried) : error;
 }

@@ -13,6 +13,7 @@ import {
   proofOf,
   proofSchema,
 } from "../peer/token.ts";
+import type { TokenProof } from "../peer/trace.ts";
 import { isFromThisMachine } from "./address.ts";
 import { Bucket } from "./bucket.ts";
 import type { P2pLimits } from "./limits.ts";
@@ -48,6 +49,8 @@ export class Session {
   openStreams = 0;
   /** Calls that are being answered. */
   serving = 0;
+  /** What came of our own proof of the token. */
+  proof: TokenProof = "unasked";
   readonly #options: SessionOptions;
   #caller: PeerCaller;
   #stranger: boolean;
@@ -87,6 +90,7 @@ export class Session {
 
   /** The peer has proven that it knows the token. */
   markProven(): void {
+    this.proof = "proven";
     this.#caller = { ...this.#caller, provedToken: true };
     this.#stranger = this.#isStranger();
   }

@@ -1,4 +1,5 @@
 /** How peers are found. Each mechanism is one file in discovery/. */
+import type { Finding } from "./finding.ts";
 
 /** A hint where a peer may be. Nothing is sent to it before its id is authenticated. */
 export interface PeerHint {
@@ -36,6 +37,17 @@ export interface Discovery {
    * @returns what was found; empty rather than an error when there is nothing
    */
   find(peerId: string | undefined, signal: AbortSignal): Promise<readonly PeerHint[]>;
+  /**
+   * Calls `listener` with whoever makes itself heard without being asked for. Absent: the mechanism only answers.
+   *
+   * @returns ends that
+   */
+  watch?(listener: (hint: PeerHint) => void): () => void;
+  /**
+   * Looks for what keeps the mechanism from working here and now, for people to read. Absent or empty: nothing that it
+   * could tell.
+   */
+  examine?(signal: AbortSignal): Promise<readonly Finding[]>;
   /**
    * Tells others where this node is, and keeps that true until it is cancelled; then takes it back as far as it can.
    * Runs in a nursery of the host. Retries what can pass by itself; a rejection ends this mechanism's advertising only,

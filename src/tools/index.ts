@@ -1,5 +1,7 @@
 /** The tools of a node, one file each. To add one: its file, and a line here. */
+import { doctor } from "./peers/doctor.ts";
 import { listPeers } from "./peers/list-peers.ts";
+import { why } from "./peers/why.ts";
 import { cacheDelete } from "./taskqueue/cache-delete.ts";
 import { cacheGet } from "./taskqueue/cache-get.ts";
 import { cacheHas } from "./taskqueue/cache-has.ts";
@@ -43,6 +45,8 @@ export const allTools: readonly Tool[] = [
   cancelTask,
   callTool,
   listPeers,
+  doctor,
+  why,
   claimNext,
   renewTask,
   completeTask,
@@ -58,7 +62,7 @@ export const allTools: readonly Tool[] = [
 ];
 
 /** The tools that are about peers; all others are the task queue's. */
-const PEER_TOOLS: readonly Tool[] = [listPeers];
+const PEER_TOOLS: readonly Tool[] = [listPeers, doctor, why];
 
 /** Which groups of tools are offered. */
 export interface OfferedGroups {

@@ -5,8 +5,10 @@ import type { Grant } from "../authority/grant.ts";
 import type { SharedCache } from "../cache/cache.ts";
 import type { JsonObject } from "../content/json.ts";
 import { InvalidInputError } from "../errors.ts";
+import type { Finding } from "../peer/finding.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
+import type { PeerDiagnosis } from "../peer/trace.ts";
 import type { OutboxEntry } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 
@@ -53,6 +55,10 @@ export interface ToolContext {
   peers(): readonly Peer[];
   /** Looks for peers now. */
   findPeers(search: PeerSearch): Promise<readonly Peer[]>;
+  /** Looks for what keeps this node from finding and being found; takes a few seconds. */
+  checkUp(): Promise<readonly Finding[]>;
+  /** Looks at a peer from all sides; takes up to ten seconds. @throws UnreachableError if this node has no libp2p host */
+  why(target: PeerTarget): Promise<PeerDiagnosis>;
   /** Milliseconds since 1970, by this node's clock. */
   epochMs(): number;
   /** Tells the caller how far the call is, if it asked to be told. */

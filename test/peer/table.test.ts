@@ -48,3 +48,42 @@ describe("the table of peers", () => {
     );
   });
 });
+
+function ids(table: ReturnType<typeof createPeerTable>): readonly string[] {
+  return table.list().map(({ peerId }) => peerId);
+}
+
+describe("a full table of peers", () => {
+  it("lets strangers go first, and never keeps more than so many", () => {
+    const table = createPeerTable({ clock: new TestClock(), capacity: 100, strangers: 2 });
+    table.heard("found", { method: "bootstrap" });
+    table.heard("worker", { method: "inbound", trusted: true });
+    for (const id of ["s1", "s2", "s3"]) {
+      table.heard(id, { method: "inbound", connected: true });
+      table.heard(id, { connected: false });
+    }
+    assert.deepEqual(ids(table), ["s3", "s2", "worker", "found"]);
+  });
+
+  it("is not taken over by one mechanism that names many", () => {
+    const table = createPeerTable({ clock: new TestClock(), capacity: 10 });
+    table.heard("file", { method: "announce-file" });
+    table.heard("seen", { method: "dht", seen: true });
+    for (let i = 0; i < 100; i++) table.heard(`flood${i}`, { method: "dht" });
+    assert.equal(table.list().length, 10);
+    assert.ok(ids(table).includes("file"));
+    assert.ok(ids(table).includes("seen"));
+    assert.equal(ids(table)[0], "flood99");
+  });
+
+  it("says who is new, once", () => {
+    const table = createPeerTable({ clock: new TestClock() });
+    const heard: string[] = [];
+    const end = table.onNew(({ peerId }) => heard.push(peerId));
+    table.heard("a", {});
+    table.heard("a", { connected: true });
+    end();
+    table.heard("b", {});
+    assert.deepEqual(heard, ["a"]);
+  });
+});

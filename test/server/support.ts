@@ -107,6 +107,8 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     },
     peers: () => peers,
     findPeers: async ({ limit }) => discoverable.slice(0, limit),
+    checkUp: () => Promise.resolve([]),
+    why: () => Promise.reject(new UnreachableError("this node has no libp2p host")),
   });
   const server = createMcpServer({
     name: "small",

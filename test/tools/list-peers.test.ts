@@ -9,6 +9,7 @@ const seen: Peer = {
   peerId: "P2",
   multiaddrs: ["/ip4/127.0.0.1/tcp/1/p2p/P2"],
   method: "inbound",
+  methods: ["inbound"],
   lastSeenMs: NOW_MS - 1500,
   connected: true,
 };
@@ -16,6 +17,7 @@ const gone: Peer = {
   peerId: "P3",
   multiaddrs: [],
   method: "bootstrap",
+  methods: ["bootstrap"],
   lastSeenMs: NOW_MS - 600_000,
   connected: false,
 };
@@ -24,6 +26,7 @@ const found: Peer = {
   peerId: "P9",
   multiaddrs: ["/ip4/127.0.0.1/tcp/9"],
   method: "announce-file",
+  methods: ["announce-file"],
   connected: false,
 };
 
@@ -42,6 +45,7 @@ describe("list_peers", () => {
         multiaddr: "/ip4/127.0.0.1/tcp/1/p2p/P2",
         multiaddrs: ["/ip4/127.0.0.1/tcp/1/p2p/P2"],
         method: "inbound",
+        methods: ["inbound"],
         connected: true,
         last_seen: NOW_MS / 1000 - 1.5,
         age_s: 1.5,
@@ -51,6 +55,7 @@ describe("list_peers", () => {
         peer_id: "P3",
         multiaddrs: [],
         method: "bootstrap",
+        methods: ["bootstrap"],
         connected: false,
         last_seen: NOW_MS / 1000 - 600,
         age_s: 600,
@@ -63,7 +68,9 @@ describe("list_peers", () => {
     await using node = await openSmallNode({ peers: [self], discoverable: [self, found] });
     const { peers } = await node.call("list_peers");
     const row = { peer_id: "P9", multiaddr: "/ip4/127.0.0.1/tcp/9", multiaddrs: ["/ip4/127.0.0.1/tcp/9"] };
-    assert.deepEqual(peers, [{ ...row, method: "announce-file", connected: false, discovered: true }]);
+    assert.deepEqual(peers, [
+      { ...row, method: "announce-file", methods: ["announce-file"], connected: false, discovered: true },
+    ]);
     assert.equal((await node.call("list_peers", { discover: false }))["count"], 0);
   });
 

@@ -9,6 +9,7 @@ import { call } from "./call.ts";
 import { cancel } from "./cancel.ts";
 import { configShow } from "./config-show.ts";
 import { demo } from "./demo.ts";
+import { doctor } from "./doctor.ts";
 import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
@@ -18,6 +19,7 @@ import { submit } from "./submit.ts";
 import { tasks } from "./tasks.ts";
 import { tools } from "./tools.ts";
 import { wait } from "./wait.ts";
+import { why } from "./why.ts";
 import { worker } from "./worker.ts";
 
 /** All commands, in the order in which help lists them. */
@@ -37,6 +39,8 @@ export const commands: readonly Command[] = [
   cacheDelete,
   cacheStats,
   peers,
+  why,
+  doctor,
   status,
   id,
   configShow,

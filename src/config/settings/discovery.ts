@@ -13,6 +13,7 @@ const service = text(
   "a service name such as _p2p._udp.local",
   /^_[a-z0-9-]{1,62}\._(tcp|udp)\.local\.?$/i,
 );
+const MECHANISM = /^[a-z][a-z0-9-]*$/;
 
 /** How nodes find each other. */
 export const DISCOVERY: Pick<
@@ -28,6 +29,8 @@ export const DISCOVERY: Pick<
   | "mdnsService"
   | "mdnsBrowse"
   | "mdnsIntervalMs"
+  | "searchOrder"
+  | "heartbeatMs"
 > = {
   announceFile: {
     ...names("announce-file"),
@@ -98,5 +101,18 @@ export const DISCOVERY: Pick<
     kind: duration(SECOND_MS, MINUTE_MS),
     fallback: () => 10 * SECOND_MS,
     summary: "How often to ask by multicast DNS who is there.",
+  },
+  searchOrder: {
+    ...names("search-order"),
+    kind: list(text("mechanism", "the name of a mechanism such as known, bootstrap or mdns", MECHANISM)),
+    fallback: () => [],
+    fallbackText: "known, announce-file, bootstrap, rendezvous, dht, mdns, then the registry",
+    summary: "Mechanisms in the order to ask them for a peer; those not named come after.",
+  },
+  heartbeatMs: {
+    ...names("heartbeat"),
+    kind: duration(1000, 3_600_000),
+    fallback: () => 30_000,
+    summary: "How often a node asks each peer it knows whether it is still there.",
   },
 };

@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { isJsonObject } from "../../content/json.ts";
 import { errorFacts, UnreachableError } from "../../errors.ts";
-import { rethrowIfCancelled } from "../../nursery/index.ts";
-import type { Peer } from "../../peer/peer.ts";
+import { Limiter, rethrowIfCancelled } from "../../nursery/index.ts";
+import { isAlive, type Peer } from "../../peer/peer.ts";
 import { reads } from "../annotations.ts";
 import { defineTool, type Tool, type ToolContext } from "../tool.ts";
 
-/** A peer that was not heard from for longer counts as gone, as in the old system. */
-const ALIVE_MS = 300_000;
+/** How many peers are asked at once what they can do. */
+const MAX_QUERIES = 16;
 /** What the call takes besides its searches. */
 const SLACK_MS = 5000;
 /** A list of more peers than this is of use to nobody. */
@@ -19,11 +19,12 @@ const rowSchema = z.looseObject({
   peer_id: z.string(),
   multiaddrs: z.array(z.string()).describe("Known addresses, best first"),
   multiaddr: z.string().optional().describe("The best address"),
-  method: z.string().describe("How it was found"),
+  method: z.string().describe("How it was found first"),
+  methods: z.array(z.string()).describe("All that found it"),
   connected: z.boolean(),
   last_seen: z.number().optional().describe("When it was last heard from, in seconds since 1970"),
   age_s: z.number().optional().describe("How long ago that was"),
-  alive: z.boolean().optional(),
+  alive: z.boolean().optional().describe("Whether it answers"),
   discovered: z.literal(true).optional().describe("Found just now, never heard from"),
   path: z.string().optional().describe("direct or relayed"),
   rtt_ms: z.number().optional(),
@@ -79,9 +80,7 @@ export const listPeers: Tool = defineTool({
     const known = context.peers().filter(({ peerId }) => peerId !== selfPeerId);
     const found = known.length === 0 && input.discover ? await look(input, context) : known;
     const rows = found.slice(0, input.limit).map((peer) => rowOf(peer, context.epochMs()));
-    const peers = input.include_capabilities
-      ? await Promise.all(rows.map((row) => withCapabilities(row, input, context)))
-      : rows;
+    const peers = input.include_capabilities ? await withAllCapabilities(rows, input, context) : rows;
     return {
       ok: true,
       self_peer_id: selfPeerId,
@@ -111,14 +110,20 @@ function rowOf(peer: Peer, nowMs: number): Row {
     multiaddrs: [...peer.multiaddrs],
     ...(multiaddr !== undefined && { multiaddr }),
     method: peer.method,
+    methods: [...peer.methods],
     connected: peer.connected,
     ...(peer.lastSeenMs !== undefined && { last_seen: peer.lastSeenMs / 1000 }),
     ...(ageMs === undefined
       ? { discovered: true as const }
-      : { age_s: ageMs / 1000, alive: peer.connected || ageMs < ALIVE_MS }),
+      : { age_s: ageMs / 1000, alive: isAlive(peer, nowMs) }),
     ...(peer.path !== undefined && { path: peer.path }),
     ...(peer.rttMs !== undefined && { rtt_ms: peer.rttMs }),
   };
+}
+
+function withAllCapabilities(rows: readonly Row[], input: Input, context: ToolContext): Promise<Row[]> {
+  const limiter = new Limiter(MAX_QUERIES);
+  return Promise.all(rows.map((row) => limiter.run(() => withCapabilities(row, input, context))));
 }
 
 /** The row with what the peer says it can do, or with why it did not say. */

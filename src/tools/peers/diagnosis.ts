@@ -1,0 +1,21 @@
+/** How findings look in the answers of tools, and what of them is for the owner only. */
+import * as z from "zod";
+import type { Caller } from "../../authority/caller.ts";
+import type { Finding } from "../../peer/finding.ts";
+
+/** A finding as tools give it. */
+export const findingSchema: z.ZodType<Finding> = z.object({
+  code: z.string(),
+  level: z.enum(["problem", "note", "ok"]),
+  what: z.string(),
+  next: z.string().optional().describe("What to try next"),
+});
+
+/** Addresses and paths say how the owner's network and machine are laid out. */
+const PLACES = /\/(?:ip4|ip6|dns\w*)\/\S+|(?:\/[\w.-]+){2,}|\b\d{1,3}(?:\.\d{1,3}){3}\b/g;
+
+/** The findings as `caller` may see them. */
+export function findingsFor(caller: Caller, findings: readonly Finding[]): Finding[] {
+  if (caller.kind === "owner") return [...findings];
+  return findings.map((finding) => ({ ...finding, what: finding.what.replaceAll(PLACES, "(hidden)") }));
+}
