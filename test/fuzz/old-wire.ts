@@ -17,9 +17,9 @@ const PROBE = Buffer.from('{"op":"status","detail":true}\n');
 const PROBE_SEEN = '"known_peers"';
 const NEWLINE = "\n";
 const MAX_CHUNKS = 4;
-/** As many streams may be refused: all that are open at once, if the connection breaks, and one in a thousand. */
+/** As many streams may be refused: all that are open at once, if the connection breaks, and two in a hundred. */
 const MAX_REFUSED = 100;
-const MAX_REFUSED_SHARE = 0.001;
+const MAX_REFUSED_SHARE = 0.02;
 /** More than all lanes of a run have open. */
 const MAX_STREAMS = 512;
 
@@ -106,7 +106,10 @@ function chunksOf(line: Buffer, random: Random): Said {
 async function exchange(peer: RawPeer, p2p: string, said: Said, quietMs: number): Promise<string> {
   // Opens a connection only if there is none.
   const connection = await peer.node.dial(multiaddr(p2p));
-  const stream = await connection.newStream(TASK_QUEUE_PROTOCOL, { maxOutboundStreams: MAX_STREAMS });
+  const stream = await connection.newStream(TASK_QUEUE_PROTOCOL, {
+    maxOutboundStreams: MAX_STREAMS,
+    signal: AbortSignal.timeout(PROBE_MS),
+  });
   const end = (): void => stream.abort(new Error("seen enough"));
   const quiet = setTimeout(end, quietMs);
   const heard = listener(NEWLINE, end);
