@@ -1,5 +1,6 @@
 /**
- * How long the built package takes to start, and what it costs while it idles: `npm run build && node bench/start.ts`.
+ * How long the installed package takes to start, and what it costs while it idles: `node bench/start.ts [mcpp.js]`.
+ * Without an argument it builds, packs and installs it first.
  *
  * Each figure is the median of interleaved runs, after two that fill the compile cache. "bare node" is the same
  * program running an empty file: what nobody can go below.
@@ -10,6 +11,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { installPackage } from "./shared/package.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const RUNS = 10;
@@ -18,8 +20,6 @@ const IDLE_MS = 10_000;
 /** USER_HZ, in which Linux counts processor time. */
 const TICKS_PER_S = 100;
 
-const MCPP = resolve(process.argv[2] ?? join(import.meta.dirname, "../dist/mcpp.js"));
-
 interface Started {
   readonly child: ChildProcess;
   readonly url: string;
@@ -27,6 +27,8 @@ interface Started {
 }
 
 const folder = await mkdtemp(join(tmpdir(), "mcpp-start-"));
+const given = process.argv[2];
+const MCPP = given === undefined ? await installPackage(folder) : resolve(given);
 const environment = {
   ...process.env,
   MCPP_CONFIG: join(folder, "config.toml"),

@@ -19,7 +19,7 @@ async function gather({ address, peers }: z.infer<typeof order>): Promise<number
       begun += 1;
       const node = await startRawNode();
       crowd.push(node);
-      await node.dial(target);
+      await node.dial(target).catch(reported);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
@@ -29,8 +29,17 @@ async function gather({ address, peers }: z.infer<typeof order>): Promise<number
 /** How many of the crowd are served: pings that come back. */
 async function usable(address: string): Promise<number> {
   let answered = 0;
-  for (const node of crowd) if ((await node.services.ping.ping(multiaddr(address))) >= 0) answered += 1;
+  for (const node of crowd.filter((one) => one.getConnections().length > 0)) {
+    const ms = await node.services.ping.ping(multiaddr(address)).catch(reported);
+    if (ms !== undefined) answered += 1;
+  }
   return answered;
+}
+
+/** A peer that failed is missing from the count; the line says why. */
+function reported(error: unknown): undefined {
+  console.error(`a peer of the crowd failed: ${String(error)}`);
+  return undefined;
 }
 
 answerParent({

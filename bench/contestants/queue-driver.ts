@@ -6,6 +6,16 @@ import { type Load, loadSchema, runLanes, type Sample, sampleSchema } from "../s
 /** The payload of every task: about 200 bytes of JSON. */
 export const PAYLOAD: { readonly text: string } = { text: "x".repeat(180) };
 
+const ZEROS = "0".repeat(32);
+/** As many bytes as a task has at the least. */
+export const RECORD: string = JSON.stringify({
+  id: ZEROS,
+  type: "bench",
+  payload: PAYLOAD,
+  priority: 5,
+  digest: ZEROS + ZEROS,
+});
+
 /** A queue as the measurement sees it. `J` is whatever a claim gives. */
 export interface QueueUnderTest<J> {
   submit(): Promise<unknown>;

@@ -29,8 +29,9 @@ export interface Suite {
   run(options: SuiteOptions): Promise<readonly Figure[]>;
 }
 
-/** Whether a figure misses its goal. One that could not be measured misses nothing. */
+/** Whether a figure misses its goal. One that could not be measured does. */
 export function isMissed({ value, goal }: Figure): boolean {
-  if (!goal || value === undefined) return false;
+  if (!goal) return false;
+  if (value === undefined) return true;
   return "atMost" in goal ? !(value <= goal.atMost) : !(value >= goal.atLeast);
 }

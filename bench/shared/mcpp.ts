@@ -1,23 +1,25 @@
 /** The command `mcpp`, started as users start it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import * as z from "zod";
+import { installPackage } from "./package.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** How to start the command: from its sources, and from `dist/` if that was built. */
-export function waysToStart(): ReadonlyMap<string, readonly string[]> {
-  const ways = new Map([["source", [resolve(ROOT, "bin/mcpp.js")]]]);
-  const bundle = resolve(ROOT, "dist/cli/main.js");
-  // bin/mcpp.js prefers the sources of a checkout; this does what it does in the package.
-  const script = `
-    require("node:module").enableCompileCache();
-    import(${JSON.stringify(bundle)}).then((cli) => cli.main(process.argv.slice(1)));`;
-  if (existsSync(bundle)) ways.set("bundle", ["-e", script, "--"]);
-  return ways;
+/** How to start the command: from its sources, and as it is installed; the second has the goals. */
+export interface Way {
+  readonly name: "source" | "package";
+  readonly args: readonly string[];
+}
+
+/** Both ways. @param folder - where the package is to be installed */
+export async function waysToStart(folder: string): Promise<readonly [source: Way, installed: Way]> {
+  return [
+    { name: "source", args: [resolve(ROOT, "bin/mcpp.js")] },
+    { name: "package", args: [await installPackage(folder)] },
+  ];
 }
 
 /** A node that is ready. */

@@ -21,7 +21,8 @@ function line(figure: Figure): string {
   const { name, value, unit, goal, note } = figure;
   const number = value === undefined ? "n/a" : short(value);
   const limit = goal && ("atMost" in goal ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`);
-  const verdict = limit === undefined ? "" : `  goal ${limit}${isMissed(figure) ? "  MISSED" : ""}`;
+  const missed = isMissed(figure) ? (value === undefined ? "  NOT MEASURED" : "  MISSED") : "";
+  const verdict = limit === undefined ? "" : `  goal ${limit}${missed}`;
   return `${number.padStart(10)} ${unit.padEnd(6)}  ${name}${verdict}${note === undefined ? "" : `  (${note})`}`;
 }
 

@@ -11,6 +11,8 @@ import * as z from "zod";
 
 const AT_ONCE = 64;
 const PROCESSES = 4;
+/** Of a ratio to another queue. */
+const AHEAD = { atLeast: 1 };
 const STEPS = ["submit", "claim", "complete", "cycle"] as const;
 
 const contestant = (name: string): URL => new URL(`../contestants/${name}`, import.meta.url);
@@ -32,7 +34,9 @@ export const queue: Suite = {
     const entrants = entrantsIn(folder, redis?.port);
     const figures: Figure[] = [];
     if (redis === undefined)
-      figures.push({ name: "BullMQ", unit: "/s", note: "redis-server is not installed" });
+      figures.push({ name: "BullMQ", unit: "×", goal: AHEAD, note: "redis-server is not installed" });
+    if (!existsSync(peer("node_modules")))
+      figures.push({ name: "other queues", unit: "×", goal: AHEAD, note: "npm ci --prefix bench/peers" });
     figures.push(...(await sideBySide(folder, entrants, quick)));
     figures.push(...(await together(entrants, quick)));
     figures.push(...(await growth(quick)));
@@ -57,25 +61,26 @@ function entrantsIn(folder: Folder, redisPort: number | undefined): readonly Ent
 async function sideBySide(folder: Folder, entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
   await using open = new AsyncDisposableStack();
   const raw = open.use(await startChild(contestant("queue-fsync.ts"), [folder.file("raw")]));
+  const bare = open.use(await startChild(contestant("queue-insert.ts"), [folder.file("bare.db")]));
   const children = new Map<string, Child>();
   const figures: Figure[] = [];
   for (const entrant of entrants) {
     try {
       children.set(entrant.name, open.use(await entrant.open()));
     } catch (error) {
-      figures.push({ name: entrant.name, unit: "/s", note: firstLine(error) });
+      figures.push({ name: entrant.name, unit: "×", goal: AHEAD, note: firstLine(error) });
     }
   }
   for (const lanes of [1, AT_ONCE]) {
     const load = { lanes, count: lanes === 1 ? (quick ? 50 : 200) : quick ? 640 : 3200 };
-    const rounds = await stepRounds(raw, children, load, quick ? 2 : 5);
+    const rounds = await stepRounds({ raw, bare }, children, load, quick ? 2 : 5);
     figures.push(...stepFigures(rounds, [...children.keys()], lanes));
   }
   return figures;
 }
 
 async function stepRounds(
-  raw: Child,
+  { raw, bare }: { readonly raw: Child; readonly bare: Child },
   children: ReadonlyMap<string, Child>,
   load: { readonly lanes: number; readonly count: number },
   count: number,
@@ -83,7 +88,9 @@ async function stepRounds(
   const results = new Rounds();
   for (let round = 0; round <= count; round++) {
     const write = await raw.ask("write", { lanes: 1, count: 200 }, sampleSchema);
+    const inserts = await bare.ask("write", load, sampleSchema);
     if (round > 0) results.add("fsync", write);
+    if (round > 0) results.add("bare insert", inserts);
     const order = round % 2 === 0 ? [...children] : [...children].toReversed();
     for (const [name, child] of order) {
       const steps: Steps = await child.ask("steps", load, stepsSchema);
@@ -104,6 +111,13 @@ function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): F
       unit: "×",
       goal: lanes > 1 ? { atLeast: 30 } : undefined,
     },
+    {
+      name: `CPU of submit ÷ bare INSERT, ${at}`,
+      value: rounds.ratio("ours submit", "bare insert", cpuPerCall),
+      unit: "×",
+    },
+    { name: `bare INSERT, ${at}`, value: rounds.of("bare insert", perSecond), unit: "/s" },
+    { name: `bare INSERT, ${at}`, value: rounds.of("bare insert", cpuPerCall), unit: "µs CPU" },
     { name: `one fsync per record, one at a time`, value: rounds.of("fsync", perSecond), unit: "/s" },
   ];
   for (const name of names.slice(1)) {
@@ -113,7 +127,7 @@ function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): F
       name: `submit + claim + complete ÷ ${name}, ${at}`,
       value: rounds.ratio("ours cycle", `${name} cycle`, perSecond),
       unit: "×",
-      goal: isGoal ? { atLeast: 1 } : undefined,
+      goal: isGoal ? AHEAD : undefined,
     });
   }
   for (const name of names) {

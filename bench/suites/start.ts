@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type Child, startChild } from "../shared/child.ts";
 import type { Figure, Suite, SuiteOptions } from "../shared/figure.ts";
 import { temporaryFolder } from "../shared/folder.ts";
-import { type RunningNode, startNode, timeMcpp, waysToStart } from "../shared/mcpp.ts";
+import { type RunningNode, startNode, timeMcpp, type Way, waysToStart } from "../shared/mcpp.ts";
 import { cpuMsOf, rssBytesOf } from "../shared/proc.ts";
 import { median } from "../shared/rounds.ts";
 
@@ -19,53 +19,52 @@ export const start: Suite = {
   name: "start",
   about: "start, idle node, many peers",
   async run(options) {
-    const starts = await startFigures(options);
-    return [...starts, ...(await nodeFigures(options))];
+    using folder = temporaryFolder();
+    const ways = await waysToStart(folder.path);
+    const [, installed] = ways;
+    const starts = await startFigures(ways, options);
+    return [...starts, ...(await nodeFigures(installed, options))];
   },
 };
 
-async function startFigures({ quick }: SuiteOptions): Promise<Figure[]> {
+async function startFigures(ways: readonly Way[], { quick }: SuiteOptions): Promise<Figure[]> {
   using folder = temporaryFolder();
-  const ways = [...waysToStart()];
   const help = ways.map((): number[] => []);
   const ready = ways.map((): number[] => []);
   const bare: number[] = [];
   for (let round = 0; round <= (quick ? 3 : 9); round++) {
     bare.push(await timeMcpp(["-e", "0"], [], folder.path));
-    for (const [i, [name, way]] of ways.entries()) {
-      help[i]?.push(await timeMcpp(way, ["--help"], folder.path));
-      await using node = await startNode(way, folder.file(name));
+    for (const [i, { name, args }] of ways.entries()) {
+      help[i]?.push(await timeMcpp(args, ["--help"], folder.path));
+      await using node = await startNode(args, folder.file(name));
       ready[i]?.push(node.readyMs);
     }
   }
   const figures: Figure[] = [{ name: "node -e 0", value: median(bare.slice(1)), unit: "ms" }];
-  for (const [i, [name]] of ways.entries()) {
-    const isBundle = name === "bundle";
+  for (const [i, { name }] of ways.entries()) {
+    const isPackage = name === "package";
     // The first of each fills the compile cache.
     figures.push(
       {
         name: `mcpp --help, from ${name}`,
         value: median(help[i]?.slice(1) ?? []),
         unit: "ms",
-        goal: isBundle ? { atMost: 150 } : undefined,
+        goal: isPackage ? { atMost: 150 } : undefined,
       },
       {
         name: `node ready, from ${name}`,
         value: median(ready[i]?.slice(1) ?? []),
         unit: "ms",
-        goal: isBundle ? { atMost: 1000 } : undefined,
+        goal: isPackage ? { atMost: 1000 } : undefined,
       },
     );
   }
-  if (ways.length === 1)
-    figures.push({ name: "start from bundle", unit: "ms", note: "dist/ was not built: npm run build" });
   return figures;
 }
 
-async function nodeFigures({ quick }: SuiteOptions): Promise<Figure[]> {
+async function nodeFigures({ args }: Way, { quick }: SuiteOptions): Promise<Figure[]> {
   using folder = temporaryFolder();
-  const [way = []] = [...waysToStart().values()].toReversed();
-  await using node = await startNode(way, folder.path);
+  await using node = await startNode(args, folder.path);
   await pause(SETTLE_MS);
   const idleMs = quick ? SETTLE_MS : IDLE_MS;
   const cpuBefore = cpuMsOf(node.pid);
@@ -74,8 +73,8 @@ async function nodeFigures({ quick }: SuiteOptions): Promise<Figure[]> {
   const idleRss = rssBytesOf(node.pid);
   await using crowd = await startChild(new URL("../contestants/crowd.ts", import.meta.url));
   return [
-    { name: "idle node", value: idleRss / MEGABYTE, unit: "MB", goal: { atMost: 150 } },
-    { name: "idle node", value: idleCpu, unit: "% CPU", goal: { atMost: 1 } },
+    { name: "idle node, from package", value: idleRss / MEGABYTE, unit: "MB", goal: { atMost: 150 } },
+    { name: "idle node, from package", value: idleCpu, unit: "% CPU", goal: { atMost: 1 } },
     ...(await crowdFigures(node, crowd, quick ? 100 : 1000)),
   ];
 }

@@ -42,8 +42,9 @@ class OwnCache implements LocalCache {
     this.#flights = new Flights(clock);
   }
 
-  async get(key: string, options?: CallOptions): Promise<CacheHit | undefined> {
-    return this.store.get(keyOf(key, options), this.#clock.epochMs());
+  /** Waits for nothing, so it does not look at the signal, which would first have to be made. */
+  async get(key: string, _options?: CallOptions): Promise<CacheHit | undefined> {
+    return this.store.get(keyOf(key, undefined), this.#clock.epochMs());
   }
 
   async has(key: string, options?: CallOptions): Promise<boolean> {

@@ -61,9 +61,12 @@ function newTaskId(nowMs: number): string {
   sameInstant = (sameInstant + 1) % 2 ** COUNTER_BITS;
   const instant = Math.min(Math.max(Math.trunc(nowMs), 0), 2 ** INSTANT_BITS - 1);
   const random = randomUUID();
-  const digits = (value: number, bits: number): string => value.toString(16).padStart(bits / 4, "0");
-  const head = `${digits(instant, INSTANT_BITS)}7${digits(sameInstant, COUNTER_BITS)}`;
+  const head = `${hex(instant, INSTANT_BITS)}7${hex(sameInstant, COUNTER_BITS)}`;
   return head + random.slice(19, 23) + random.slice(24);
+}
+
+function hex(value: number, bits: number): string {
+  return value.toString(16).padStart(bits / 4, "0");
 }
 
 /**

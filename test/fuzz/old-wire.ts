@@ -17,6 +17,9 @@ const PROBE = Buffer.from('{"op":"status","detail":true}\n');
 const PROBE_SEEN = '"known_peers"';
 const NEWLINE = "\n";
 const MAX_CHUNKS = 4;
+/** As many streams may be refused: all that are open at once, if the connection breaks, and two in a hundred. */
+const MAX_REFUSED = 100;
+const MAX_REFUSED_SHARE = 0.02;
 /** More than all lanes of a run have open. */
 const MAX_STREAMS = 512;
 
@@ -45,10 +48,20 @@ export const oldWireFace: Face = {
   probeSeen: PROBE_SEEN,
   async open({ p2p }) {
     const peer = await rawPeer();
+    let begun = 0;
+    let refused = 0;
+    const one = async (said: Said): Promise<void> => {
+      begun += 1;
+      const error = await exchange(peer, p2p, said, QUIET_MS).then(() => undefined, errorOf);
+      if (error !== undefined) refused += 1;
+      // A busy node may refuse a stream. If it refused many, little would be sent.
+      if (refused > MAX_REFUSED + begun * MAX_REFUSED_SHARE)
+        throw new Error(`${refused} of ${begun} streams were refused`, { cause: error });
+    };
     return {
       async send(random, messages) {
         const said = Array.from({ length: messages }, () => chunksOf(lineOf(random), random));
-        await Promise.all(said.map((chunks) => exchange(peer, p2p, chunks, QUIET_MS)));
+        await Promise.all(said.map(one));
       },
       probe: () => exchange(peer, p2p, { parts: [PROBE], after: "open" }, PROBE_MS),
       [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
@@ -66,6 +79,10 @@ function lineOf(random: Random): Buffer {
     default:
       return Buffer.from(text);
   }
+}
+
+function errorOf(error: unknown): unknown {
+  return error;
 }
 
 /** What is said on one stream, and what follows: more might, nothing will, or the stream breaks. */
@@ -89,7 +106,10 @@ function chunksOf(line: Buffer, random: Random): Said {
 async function exchange(peer: RawPeer, p2p: string, said: Said, quietMs: number): Promise<string> {
   // Opens a connection only if there is none.
   const connection = await peer.node.dial(multiaddr(p2p));
-  const stream = await connection.newStream(TASK_QUEUE_PROTOCOL, { maxOutboundStreams: MAX_STREAMS });
+  const stream = await connection.newStream(TASK_QUEUE_PROTOCOL, {
+    maxOutboundStreams: MAX_STREAMS,
+    signal: AbortSignal.timeout(PROBE_MS),
+  });
   const end = (): void => stream.abort(new Error("seen enough"));
   const quiet = setTimeout(end, quietMs);
   const heard = listener(NEWLINE, end);

@@ -66,10 +66,14 @@ export async function fuzz({ face, messages, seed }: RunOptions): Promise<Outcom
     await using attack = await face.open(addresses);
     const ask = async (): Promise<Report> => {
       const answer = await attack.probe();
-      assert.ok(
-        answer.includes(face.probeSeen),
-        `a sensible question is not answered any more, but: ${answer.slice(0, 200)}`,
-      );
+      if (!answer.includes(face.probeSeen)) {
+        // If it has ended, that it did says more than that it is silent.
+        const { exitCode, signalCode } = child;
+        if (exitCode !== null || signalCode !== null) await said();
+        assert.fail(
+          `a sensible question is not answered any more after ${sent} messages, but: ${answer.slice(0, 200)}`,
+        );
+      }
       child.send("rest");
       return reportSchema.parse(await said());
     };

@@ -24,7 +24,7 @@ import { jsonOf, parsed } from "./rows.ts";
 
 const GET = `
   SELECT value, stamp, expires_ms FROM cache_entries
-   WHERE key = :key AND live = 1 AND (expires_ms IS NULL OR expires_ms > :nowMs)`;
+   WHERE key = ?1 AND live = 1 AND (expires_ms IS NULL OR expires_ms > ?2)`;
 
 const LAST = "SELECT stamp, origin, live, expires_ms FROM cache_entries WHERE key = :key";
 const REMOVE = "DELETE FROM cache_entries WHERE key = :key";
@@ -96,7 +96,7 @@ export class SqliteCacheStore implements CacheStore {
 
   async get(key: string, nowMs: number): Promise<CacheHit | undefined> {
     this.#lifetime.check();
-    const row = this.#connection.get(GET, { key, nowMs });
+    const row = this.#connection.get(GET, [key, nowMs]);
     if (!row) return undefined;
     const { value, stamp, expires_ms } = parsed(hitRow, row);
     const hit = { value: jsonOf(value), version: stamp };

@@ -19,7 +19,7 @@ import { addEvent, applyEffect } from "./transition.ts";
 
 /** The best task of one lane. */
 export const HEAD_OF_LANE = `
-  SELECT seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane = :lane ORDER BY priority DESC, seq LIMIT 1`;
+  SELECT seq, priority FROM tasks INDEXED BY tasks_ready WHERE phase = 0 AND lane = ?1 ORDER BY priority DESC, seq LIMIT 1`;
 
 /** How much of a task's text travels with it. SQLite knows the length of a text without reading it. */
 const SIZE = `
@@ -82,7 +82,7 @@ export function claimTasks(
 /** Whether a lane of `choice` has a ready task. */
 export function anyReady(connection: Connection, { lanes, ranges }: LaneChoice): boolean {
   return (
-    lanes.some((lane) => connection.get(HEAD_OF_LANE, { lane })) ||
+    lanes.some((lane) => connection.get(HEAD_OF_LANE, [lane])) ||
     ranges.some((range) => lanesIn(connection, range, 1).length > 0)
   );
 }
@@ -94,7 +94,7 @@ function sizeOf(connection: Connection, seq: number): number {
 }
 
 function offerHead(connection: Connection, lane: string, heads: Heap<Head>): void {
-  const row = connection.get(HEAD_OF_LANE, { lane });
+  const row = connection.get(HEAD_OF_LANE, [lane]);
   if (row) heads.push({ ...parsed(headRow, row), lane });
 }
 

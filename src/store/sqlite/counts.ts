@@ -5,9 +5,13 @@
  * `mcpp store check` finds out if something did not.
  */
 import { type Phase, PHASES } from "../phase.ts";
-import type { Connection } from "./connection.ts";
 
 const ADD = "UPDATE task_counts SET n = n + ?2 WHERE phase = ?1";
+
+/** The connection, as far as this file needs it. */
+interface Writer {
+  run(sql: string, values: readonly number[]): number;
+}
 
 /** What the open transaction has changed so far. */
 export class PhaseCounts {
@@ -30,7 +34,7 @@ export class PhaseCounts {
   }
 
   /** Writes the changes, within the transaction that made them. */
-  flush(connection: Connection): void {
+  flush(connection: Writer): void {
     for (const phase of PHASES) {
       const change = this.#changes[phase] ?? 0;
       if (change !== 0) connection.run(ADD, [phase, change]);

@@ -7,9 +7,9 @@
  * were rejected, because SQLite copies every page that a write touches after one. Nobody hears of a success before the commit; if the commit
  * fails, everybody hears that, also those that were refused: what refused them may never have happened.
  *
- * Other processes may have the same file open. SQLite lets one write at a time, and whoever asks in vain asks again;
- * so that none starves, a process that sees others write leaves a pause after each transaction that is longer than
- * the one between two tries.
+ * Other processes may have the same file open. SQLite lets one write at a time, and whoever asks in vain asks again
+ * as soon as somebody has committed. So that none starves, a process that sees others write lets one of them go first
+ * after each transaction: it waits for the next commit of somebody else, but not longer than a moment.
  *
  * It stays in this thread: a worker thread costs about a millisecond a turn when there is little to do.
  */
@@ -23,9 +23,9 @@ const MAX_BATCH = 1024;
 /** A transaction takes no further write after this long, so that others get the event loop. */
 const MAX_BATCH_MS = 10;
 
-/** How soon a write is tried again when another process is writing. */
+/** How soon a write is tried again when another process is writing and does not tell of its commit. */
 const RETRY_MS = 1;
-/** The pause after a transaction while others write too: long enough that one of them gets in. */
+/** How long somebody else may take to commit after a transaction of ours, longer than {@link RETRY_MS}. */
 const YIELD_MS = 3;
 /** How long writes are tried before their callers hear that the database is locked; a large batch takes a tenth of it. */
 const MAX_LOCKED_MS = 10_000;
@@ -46,6 +46,7 @@ export class GroupCommit {
   #timer: NodeJS.Timeout | undefined;
   /** Since when the database has been found locked, by the monotonic clock. */
   #lockedSince: number | undefined;
+  #turn = 0;
   /** The next transaction has savepoints. */
   #careful = false;
 
@@ -53,6 +54,12 @@ export class GroupCommit {
     this.#connection = connection;
     this.#neighbours = neighbours;
     this.#logger = logger;
+    neighbours.onChange(() => this.#hurry());
+  }
+
+  /** The number of the transaction that is open; what was read in one still holds in the same one. */
+  get turn(): number {
+    return this.#turn;
   }
 
   /**
@@ -76,20 +83,30 @@ export class GroupCommit {
   /** Runs at once all that was asked for, waiting for other processes where it has to, and plans nothing further. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     while (this.#queue.length > 0) this.#commitNext("wait");
   }
 
   #schedule(): void {
     if (this.#scheduled || this.#queue.length === 0) return;
     this.#scheduled = true;
-    const turn = (): void => {
-      this.#scheduled = false;
-      this.#commitNext("try");
-      this.#schedule();
-    };
     const pauseMs = this.#pauseMs();
-    if (pauseMs === 0) setImmediate(turn);
-    else this.#timer = setTimeout(turn, pauseMs);
+    if (pauseMs === 0) setImmediate(() => this.#take());
+    else this.#timer = setTimeout(() => this.#take(), pauseMs);
+  }
+
+  /** Somebody else has committed: the pause is over. */
+  #hurry(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#take();
+  }
+
+  #take(): void {
+    this.#timer = undefined;
+    this.#scheduled = false;
+    this.#commitNext("try");
+    this.#schedule();
   }
 
   #pauseMs(): number {
@@ -131,6 +148,7 @@ export class GroupCommit {
         return;
       }
       begun = true;
+      this.#turn += 1;
       connection.counts.reset();
       if (!this.#perform(batch, tried, answers)) {
         connection.run("ROLLBACK");

@@ -36,6 +36,10 @@ export class SqliteTaskStore implements TaskStore {
   /** What claims settled on their way, until {@link SqliteTaskStore.settleDue} reports it. */
   readonly #unreported: Settled[] = [];
 
+  /** In the transaction of this number nothing more falls due before {@link #quietUntilMs}. */
+  #quietTurn = -1;
+  #quietUntilMs = 0;
+
   /** What lapsed while the file was closed was looked at. */
   #caughtUp = false;
 
@@ -54,15 +58,15 @@ export class SqliteTaskStore implements TaskStore {
 
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
     const { settled, claimed } = await this.#write(() => ({
-      settled: this.#settleDue(nowMs),
+      settled: this.#settleOnce(nowMs),
       claimed: claimTasks(this.#connection, claim, this.#scan, nowMs),
     }));
     this.#caughtUp = true;
     const { claims, damagedIds } = claimed;
-    const deadTaskIds = [...settled.deadTaskIds, ...damagedIds];
     // Only now: a claim that failed took back what it had settled.
-    if (settled.readyLanes.length + deadTaskIds.length > 0) {
-      this.#unreported.push({ readyLanes: settled.readyLanes, deadTaskIds });
+    if (settled || damagedIds.length > 0) {
+      const deadTaskIds = [...(settled?.deadTaskIds ?? []), ...damagedIds];
+      this.#unreported.push({ readyLanes: settled?.readyLanes ?? [], deadTaskIds });
     }
     return claims;
   }
@@ -141,6 +145,17 @@ export class SqliteTaskStore implements TaskStore {
       if (gone < size) break;
     }
     return pruned;
+  }
+
+  /** For claims, which come many in one transaction: only the first of them looks what is due. */
+  #settleOnce(nowMs: number): Settled | undefined {
+    if (this.#quietTurn === this.#commits.turn && nowMs < this.#quietUntilMs) return undefined;
+    const next = this.#caughtUp ? nextDueMs(this.#connection) : undefined;
+    const isQuiet = this.#caughtUp && (next ?? Infinity) > nowMs;
+    const settled = isQuiet ? undefined : this.#settleDue(nowMs);
+    this.#quietUntilMs = (isQuiet ? next : nextDueMs(this.#connection)) ?? Infinity;
+    this.#quietTurn = this.#commits.turn;
+    return settled;
   }
 
   #settleDue(nowMs: number): Settled {

@@ -29,7 +29,8 @@ export const cacheGet: Tool = defineTool({
 
   async run(input, context) {
     const target = targetOf(input);
-    const hit = await context.cache(target).get(input.key, { signal: context.signal });
+    // The context has the signal, which is made when somebody asks for it: this node's own cache does not.
+    const hit = await context.cache(target).get(input.key, context);
     return {
       ok: true,
       key: input.key,
