@@ -32,6 +32,7 @@ export class LinkWatch {
   readonly #probing = new WeakSet<Link>();
   #stop: () => void = () => undefined;
   #lookedAtMs = 0;
+  #awakeSinceMs = 0;
 
   constructor(options: LinkWatchOptions) {
     this.#options = options;
@@ -55,12 +56,11 @@ export class LinkWatch {
   #look(everyMs: number): void {
     const { clock, links, limits, nursery } = this.#options;
     const now = clock.now();
-    // This process stood still: what has come meanwhile is not read yet, and says nothing about the peers.
-    const stalled = now - this.#lookedAtMs > everyMs * 2;
+    // This process stood still: what has come meanwhile is not read yet, so silence counts from here on.
+    if (now - this.#lookedAtMs > everyMs * 2) this.#awakeSinceMs = now;
     this.#lookedAtMs = now;
-    if (stalled) return;
     for (const link of links()) {
-      const silentMs = now - link.wire.lastHeardMs;
+      const silentMs = now - Math.max(link.wire.lastHeardMs, this.#awakeSinceMs);
       if (link.inFlight === 0 || silentMs < limits.silentMs || this.#probing.has(link)) continue;
       nursery.startSoon(() => this.#probe(link), "probe a link");
     }

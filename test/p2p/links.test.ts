@@ -79,7 +79,8 @@ describe("a link", LIMIT, () => {
         clock: clockB,
         methods: [served(echo, (input) => gate.then(() => input)), ...plainMethods.slice(1)],
       });
-      const a = await open({ clock: clockA, limits: { idleMs: 1000 } });
+      // A peer that is asked for a sign of life is not idle either.
+      const a = await open({ clock: clockA, limits: { idleMs: 1000, silentMs: 1e9 } });
       const target = { multiaddr: addressOf(b) };
       const slow = a.rpc.call(target, echo, { value: 1 }, { timeoutMs: 1e9 });
       await until(() => b.stats().serving === 1);

@@ -53,7 +53,7 @@ async function openOther(open: Open, options: Parameters<Open>[0] = {}): Promise
 }
 
 const isReached = (host: P2pHost): boolean =>
-  host.multiaddrs().some((text) => text.includes("/p2p-circuit/"));
+  host.multiaddrs().some((address) => address.includes("/p2p-circuit/"));
 
 describe("a relay", () => {
   it("carries calls between nodes of ours, more than libp2p's 128 KiB of them", { timeout: LIMIT_MS }, () =>
