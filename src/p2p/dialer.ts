@@ -14,11 +14,11 @@ import { abortable, rethrowIfCancelled } from "../nursery/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
-import { nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
+import { isRelayed, nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
 import { AddressDials } from "./address-dials.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { inOrder, KNOWN } from "./order.ts";
-import { bestConnection } from "./path.ts";
+import { bestConnection, pathOf } from "./path.ts";
 import { firstOf } from "./staggered.ts";
 import { type MechanismRecord, SearchRecord } from "./trace.ts";
 
@@ -170,7 +170,8 @@ export class Dialer {
     const wanted = peerId ?? inside;
     if (wanted === this.ownPeerId) throw new UnreachableError("the target is this node itself");
     const existing = wanted === undefined ? undefined : this.existing(wanted);
-    if (existing) return existing;
+    // A direct address is worth a connection of its own where there is only one through a relay.
+    if (existing && (isRelayed(address) || pathOf(existing) === "direct")) return existing;
     const hint = { peerId: wanted, multiaddrs: [text], method: "explicit" };
     const source = { name: "explicit", find: () => Promise.resolve([hint]) };
     return this.#race([source], record, failures, (_, mechanism) =>
