@@ -4,7 +4,7 @@ import type { Authority } from "../authority/authority.ts";
 import type { PeerCaller } from "../authority/caller.ts";
 import { covers } from "../authority/grant.ts";
 import type { Clock } from "../clock.ts";
-import { BusyError, InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
+import { InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import {
   abandonOnCancel,
@@ -21,7 +21,9 @@ import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { checkToken } from "../peer/token.ts";
+import type { AccessLists } from "./access.ts";
 import { parseMultiaddr } from "./address.ts";
+import { Admission } from "./admission.ts";
 import type { MessageChannel } from "./channel.ts";
 import { Dialer, pathOf } from "./dialer.ts";
 import { findPeers, type PeerSearch } from "./find.ts";
@@ -30,17 +32,16 @@ import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
 import { advertise, describeSelf, type Mechanism, openMechanisms } from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
+import { Protection } from "./protection.ts";
 import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { STREAM_PROTOCOLS } from "./protocols/index.ts";
-import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
+import type { ProtocolContext, ServedWire } from "./protocols/protocol.ts";
 import type { OldWireNode } from "./protocols/task-queue/operation.ts";
 import { Sessions } from "./session.ts";
 
 /** How long the libp2p node may take to close its connections; after that their sockets are cut. */
 const STOP_MS = 5000;
-/** How often idle streams are looked for, as a part of the idle time. */
-const SWEEPS_PER_IDLE = 4;
 
 /** What a host is made of. */
 export interface P2pHostOptions {
@@ -71,6 +72,10 @@ export interface P2pHostOptions {
   readonly mechanisms?: readonly Mechanism[] | undefined;
   readonly table: PeerTable;
   readonly limits?: Partial<P2pLimits> | undefined;
+  /** Who may connect at all. Default: everybody. */
+  readonly access?: AccessLists | undefined;
+  /** The text of a swarm key: only nodes that have it are reached, and reach this one. Default: none. */
+  readonly swarmKey?: string | undefined;
   /** Whether peers that connect from loopback count as being on this machine. Default true. */
   readonly trustLoopback?: boolean | undefined;
 }
@@ -92,6 +97,8 @@ export interface P2pStats {
   readonly peakUnsentBytes: number;
   /** Answers that came after their call was given up, or to no call at all. */
   readonly strayAnswers: number;
+  /** What peers did against the rules, altogether. */
+  readonly offences: number;
 }
 
 /** Options of what waits for a peer. */
@@ -125,6 +132,8 @@ export interface P2pHost {
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
   ping(peerId: string): Promise<number>;
   stats(): P2pStats;
+  /** Puts other access lists in force, for open connections too. @throws ConfigError if one holds what it must not */
+  setAccess(lists: AccessLists): void;
   /** Ends all calls and sessions and closes all connections. Idempotent. */
   close(): Promise<void>;
 }
@@ -136,19 +145,28 @@ export interface P2pHost {
  */
 export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
   const { sharedToken, listen = ["/ip4/127.0.0.1/tcp/0"], announce = [], privateKey } = options;
-  const { mechanisms = [], clock, logger } = options;
+  const { mechanisms = [], clock, logger, swarmKey, access, trustLoopback = true } = options;
   if (sharedToken !== undefined) checkToken(sharedToken, "the host's options");
   for (const address of [...listen, ...announce]) parseMultiaddr(address);
   const limits = { ...DEFAULT_P2P_LIMITS, ...options.limits };
+  const protection = new Protection({ clock, logger, limits, access, trustLoopback });
+  const made = { privateKey, listen, announce, limits, mechanisms, protection, swarmKey };
 
   return options.nursery.start<P2pHost>(async (status) => {
     const stopped = Promise.withResolvers<void>();
-    const libp2p = await startListening({ privateKey, listen, announce, limits, mechanisms });
+    const libp2p = await startListening(made);
+    protection.guard(libp2p);
     try {
       await openNursery(async (nursery) => {
         const opened = await openMechanisms(mechanisms, { libp2p, nursery, clock, logger });
         const discoveries = [...(options.discoveries ?? []), ...opened];
-        const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
+        const host = new Host(
+          libp2p,
+          nursery,
+          protection,
+          { ...options, limits, discoveries },
+          stopped.promise,
+        );
         await host.start();
         advertise(discoveries, describeSelf(libp2p, privateKey), { nursery, logger });
         status.started(host);
@@ -172,30 +190,33 @@ async function startListening(options: NodeOptions): Promise<Libp2pNode> {
   }
 }
 
+/** The options with all limits filled in. */
+interface HostOptions extends P2pHostOptions {
+  readonly limits: P2pLimits;
+}
+
 class Host implements P2pHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
   readonly #libp2p: Libp2pNode;
   readonly #limits: P2pLimits;
-  readonly #options: P2pHostOptions;
-  readonly #sessions: Sessions;
+  readonly #options: HostOptions;
+  readonly #protection: Protection;
+  readonly #admission: Admission;
   readonly #serve: ProtocolContext;
-  readonly #served = new Set<ServedStream>();
   readonly #channels = new Set<SessionStream>();
   readonly #stopped: Promise<void>;
-  #closed = false;
   #close: () => void = () => undefined;
-  #stopSweep: () => void = () => undefined;
 
   constructor(
     libp2p: Libp2pNode,
     nursery: Nursery,
-    limits: P2pLimits,
-    options: P2pHostOptions,
+    protection: Protection,
+    options: HostOptions,
     stopped: Promise<void>,
   ) {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
-    const { sendTokenToOldPeers = false } = options;
+    const { sendTokenToOldPeers = false, limits } = options;
     this.#libp2p = libp2p;
     this.#limits = limits;
     this.#options = options;
@@ -211,10 +232,12 @@ class Host implements P2pHost {
       authority,
       clock,
       limits,
+      budgets: protection.budgets,
       sharedToken,
       trustLoopback,
     });
-    this.#sessions = sessions;
+    this.#protection = protection;
+    this.#admission = new Admission({ sessions, protection, clock, limits });
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
     const secret = { sharedToken, sendTokenToOldPeers };
@@ -229,7 +252,7 @@ class Host implements P2pHost {
       const serve = protocol.open(this.#serve);
       if (!serve) continue;
       const onStream = (stream: Stream, connection: Connection): void =>
-        this.#onStream(stream, connection, serve);
+        this.#admission.take(stream, connection, serve);
       await this.#libp2p.handle(protocol.id, onStream, streams);
     }
     this.#libp2p.addEventListener("connection:open", ({ detail }) => {
@@ -246,7 +269,7 @@ class Host implements P2pHost {
         connected: true,
       });
     });
-    this.#sweepLater();
+    this.#admission.watch((nowMs) => this.rpc.closeIdle(nowMs));
   }
 
   multiaddrs(): readonly string[] {
@@ -297,12 +320,17 @@ class Host implements P2pHost {
       connections: this.#libp2p.getConnections().length,
       links: links.length,
       inFlight: sum([...links, ...this.rpc.oldPeers].map((reached) => reached.inFlight)),
-      inboundStreams: this.#served.size,
-      serving: sum([...this.#served].map((served) => served.serving)),
+      inboundStreams: this.#admission.streams.length,
+      serving: sum(this.#admission.streams.map((served) => served.serving)),
       unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
       peakUnsentBytes: Math.max(0, ...wires.map((wire) => wire.peakUnsentBytes)),
       strayAnswers: this.rpc.counts.strayAnswers,
+      offences: this.#protection.offences.count,
     };
+  }
+
+  setAccess(lists: AccessLists): void {
+    this.#protection.setLists(lists);
   }
 
   async close(): Promise<void> {
@@ -323,32 +351,14 @@ class Host implements P2pHost {
       for (const { wire } of this.#streams()) wire.abort(reason);
       throw error;
     } finally {
-      this.#closed = true;
-      this.#stopSweep();
+      this.#admission.close();
     }
     await Promise.all(this.#streams().map(({ wire }) => wire.close()));
   }
 
   /** All streams of our protocols that are open, ours and theirs. */
   #streams(): readonly { readonly wire: ServedWire }[] {
-    return [...this.rpc.links, ...this.#served, ...this.#channels];
-  }
-
-  #onStream(stream: Stream, connection: Connection, serve: ServeStream): void {
-    const session = this.#sessions.of(connection);
-    const tooMany = session.openStreams >= this.#limits.maxStreams || !session.streams.take();
-    if (this.#closed || tooMany) {
-      stream.abort(
-        tooMany ? new BusyError("too many streams of this protocol") : new ShuttingDownError("closing"),
-      );
-      return;
-    }
-    session.openStreams += 1;
-    const onGone = (gone: ServedStream): void => {
-      session.openStreams -= 1;
-      this.#served.delete(gone);
-    };
-    this.#served.add(serve(stream, session, onGone));
+    return [...this.rpc.links, ...this.#admission.streams, ...this.#channels];
   }
 
   /** Whoever was not asked for by name must be on this machine or in our group, if there is one. */
@@ -364,16 +374,6 @@ class Host implements P2pHost {
 
   #inTime<T>(fn: () => Promise<T>, target: PeerTarget, { signal }: WaitOptions): Promise<T> {
     return inTime(fn, target, { timeoutMs: this.#limits.connectMs, signal });
-  }
-
-  #sweepLater(): void {
-    const { clock } = this.#options;
-    this.#stopSweep = clock.schedule(() => {
-      const now = clock.now();
-      this.rpc.closeIdle(now);
-      for (const served of this.#served) if (served.isIdleAt(now)) served.wire.closeSoon();
-      this.#sweepLater();
-    }, this.#limits.idleMs / SWEEPS_PER_IDLE);
   }
 }
 

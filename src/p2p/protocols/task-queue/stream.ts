@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from "@libp2p/interface";
+import { isDeeper } from "../../../content/depth.ts";
 import { isJsonObject, type JsonObject } from "../../../content/json.ts";
 import { isExactInteger, parsePythonJson, writePythonJson } from "../../../content/python-json.ts";
 import {
@@ -65,7 +66,7 @@ export class OldStream implements ServedStream {
     stream.addEventListener("end", this.#onHalfClose);
     stream.addEventListener("close", this.#onClose);
     this.#stopTimer = shared.context.clock.schedule(
-      () => this.#abort(new ProtocolError("the request did not arrive in time")),
+      () => this.#tooSlow(),
       REQUEST_MS,
     );
     // Both may have happened before anybody listened.
@@ -124,6 +125,12 @@ export class OldStream implements ServedStream {
 
   readonly #onClose = (_event: StreamCloseEvent): void => this.#end();
 
+  #tooSlow(): void {
+    const error = new ProtocolError("the request did not arrive in time");
+    this.#session.budget.offend("slow message", error.message);
+    this.#abort(error);
+  }
+
   /** Counts bytes that are held for an unfinished line. */
   #count(bytes: number): void {
     this.#bytes += bytes;
@@ -144,10 +151,11 @@ export class OldStream implements ServedStream {
   #onRequest(): void {
     const session = this.#session;
     const text = this.#takeText();
-    const request = text === undefined ? undefined : parsed(text);
+    const { maxJsonDepth } = this.#shared.context.limits;
+    const request = text === undefined || isDeeper(text, maxJsonDepth) ? undefined : parsed(text);
     if (request === undefined) this.#reply(refused("invalid_json"));
     else if (!isJsonObject(request) || isExactInteger(request)) this.#reply(refused("invalid_message"));
-    else if (session.serving >= session.maxServing) this.#reply(refused("busy"));
+    else if (session.budget.serving >= session.maxServing) this.#reply(refused("busy"));
     else this.#serve(request);
   }
 
@@ -156,7 +164,7 @@ export class OldStream implements ServedStream {
     const { caller } = this.#session;
     this.#state = "answering";
     this.#stopTimer();
-    this.#session.serving += 1;
+    this.#session.budget.serving += 1;
     const ended = context.nursery.run(
       (scope) => {
         this.#scope = scope;
@@ -172,7 +180,7 @@ export class OldStream implements ServedStream {
   }
 
   #finish(reply: JsonObject): void {
-    this.#session.serving -= 1;
+    this.#session.budget.serving -= 1;
     this.#reply(reply);
   }
 
