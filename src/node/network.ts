@@ -25,7 +25,8 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
   if (!config.p2p) return ALONE;
   // libp2p takes half a second to load, which a node without peers need not wait for.
-  const { loadIdentity, openP2pHost } = await import("../p2p/index.ts");
+  const { loadIdentity, openP2pHost, readSwarmKey } = await import("../p2p/index.ts");
+  const { limitsOf, readAccess, watchAccess } = await import("./protection.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
   const discovery = { announceFiles: config.announceFiles, bootstrap: config.bootstrap };
   const host = await openP2pHost({
@@ -44,7 +45,12 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     discoveries: createDiscoveries(discovery),
     mechanisms: createMechanisms(discovery),
     table,
+    limits: limitsOf(config),
+    access: await readAccess(config),
+    swarmKey: config.swarmKeyFile === undefined ? undefined : await readSwarmKey(config.swarmKeyFile),
   });
+  const watching = logger.child({ room: "p2p" });
+  nursery.startSoon(() => watchAccess(config, watching, (lists) => host.setAccess(lists)), "access file");
   closers.add("the libp2p host", () => host.close());
   replicate(foundation, host);
   return {

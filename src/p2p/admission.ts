@@ -62,19 +62,22 @@ export class Admission {
   /** Ends what is idle or too slow, now and again, until {@link Admission.close}. */
   watch(onSweep: (nowMs: number) => void): void {
     const { clock, limits, protection } = this.#options;
-    this.#stopSweep = clock.schedule(() => {
-      const now = clock.now();
-      for (const [served, budget] of this.#served) {
-        if (served.isSlowAt?.(now) === true) {
-          const error = new ProtocolError("a message did not arrive in time");
-          budget.offend("slow message", error.message);
-          served.wire.abort(error);
-        } else if (served.isIdleAt(now)) served.wire.closeSoon();
-      }
-      protection.sweep(now);
-      onSweep(now);
-      this.watch(onSweep);
-    }, Math.min(limits.sweepMs, limits.idleMs / SWEEPS_PER_IDLE));
+    this.#stopSweep = clock.schedule(
+      () => {
+        const now = clock.now();
+        for (const [served, budget] of this.#served) {
+          if (served.isSlowAt?.(now) === true) {
+            const error = new ProtocolError("a message did not arrive in time");
+            budget.offend("slow message", error.message);
+            served.wire.abort(error);
+          } else if (served.isIdleAt(now)) served.wire.closeSoon();
+        }
+        protection.sweep(now);
+        onSweep(now);
+        this.watch(onSweep);
+      },
+      Math.min(limits.sweepMs, limits.idleMs / SWEEPS_PER_IDLE),
+    );
   }
 
   /** Takes nothing more. Streams that are open stay. */

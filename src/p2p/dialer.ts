@@ -7,13 +7,14 @@
 import type { Connection, Libp2p } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { type Multiaddr } from "@multiformats/multiaddr";
-import { InvalidInputError, McpError, PeerIdentityError, UnreachableError } from "../errors.ts";
+import { InvalidInputError, PeerIdentityError, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { abortable, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { parseMultiaddr, peerIdIn } from "./address.ts";
+import { dialError, isOtherPeer } from "./dial-error.ts";
 
 /** What dialling needs. */
 export interface DialerOptions {
@@ -21,6 +22,8 @@ export interface DialerOptions {
   readonly table: PeerTable;
   readonly discoveries: readonly Discovery[];
   readonly logger: Logger;
+  /** Whether this node is in a private swarm. Default false. */
+  readonly hasSwarmKey?: boolean | undefined;
   /** Whether a peer that nobody asked for by name is good enough. */
   readonly acceptsAny: (connection: Connection) => Promise<boolean>;
 }
@@ -169,7 +172,7 @@ export class Dialer {
       if (wanted !== undefined && isOtherPeer(error)) {
         for (const address of named) table.forgetAddress(wanted, address.toString());
       }
-      throw dialError(error, named, wanted);
+      throw dialError(error, named, { wanted, hasSwarmKey: this.#options.hasSwarmKey ?? false });
     }
   }
 }
@@ -192,26 +195,6 @@ function nameAddress(address: Multiaddr, peerId: string | undefined): Multiaddr 
   return peerId === undefined || peerIdIn(address) !== undefined
     ? address
     : address.encapsulate(`/p2p/${peerId}`);
-}
-
-function dialError(error: unknown, addresses: readonly Multiaddr[], wanted: string | undefined): McpError {
-  if (error instanceof McpError) return error;
-  const places = addresses.join(", ");
-  if (isOtherPeer(error)) {
-    return new PeerIdentityError(`at ${places} is another peer than ${wanted ?? "expected"}`, {
-      cause: error,
-    });
-  }
-  return new UnreachableError(`${places}: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-  });
-}
-
-/** libp2p 3.3 wraps the mismatch that Noise finds into an error without a type of its own. */
-function isOtherPeer(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isOtherPeer);
-  if (!(error instanceof Error)) return false;
-  return error.name === "UnexpectedPeerError" || error.message.includes("expected remote identity key");
 }
 
 /** Runs all sources at once; the first that finds something ends the others. */

@@ -225,6 +225,7 @@ class Host implements P2pHost {
     const dispatcher = createDispatcher({ methods, authority, logger });
     const { peerId } = this;
     const hasToken = sharedToken !== undefined;
+    const hasSwarmKey = options.swarmKey !== undefined;
     const serving = { dispatcher, nursery, clock, logger, limits, hasToken, onMcp };
     this.#serve = { ...serving, peerId, sharedToken, oldWire: options.oldWire };
     const sessions = new Sessions({
@@ -239,7 +240,14 @@ class Host implements P2pHost {
     this.#protection = protection;
     this.#admission = new Admission({ sessions, protection, clock, limits });
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
-    const dialer = new Dialer({ libp2p, table, discoveries: options.discoveries ?? [], logger, acceptsAny });
+    const dialer = new Dialer({
+      libp2p,
+      table,
+      discoveries: options.discoveries ?? [],
+      logger,
+      hasSwarmKey,
+      acceptsAny,
+    });
     const secret = { sharedToken, sendTokenToOldPeers };
     this.rpc = new P2pRpc({ dialer, sessions, nursery, clock, logger, limits, ...secret });
   }

@@ -12,6 +12,7 @@ import { demo } from "./demo.ts";
 import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
+import { swarmKey } from "./swarm-key.ts";
 import { status } from "./status.ts";
 import { storeCheck } from "./store-check.ts";
 import { submit } from "./submit.ts";
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   peers,
   status,
   id,
+  swarmKey,
   configShow,
   storeCheck,
 ];

@@ -6,6 +6,7 @@
 import { DISCOVERY } from "./discovery.ts";
 import { HTTP } from "./http.ts";
 import { P2P } from "./p2p.ts";
+import { PROTECTION } from "./protection.ts";
 import { SERVER } from "./server.ts";
 import type { Setting, SettingName, SettingTable } from "./setting.ts";
 import { TOOLS } from "./tools.ts";
@@ -18,6 +19,7 @@ export const SETTINGS: SettingTable = {
   ...SERVER,
   ...HTTP,
   ...P2P,
+  ...PROTECTION,
   ...DISCOVERY,
   ...WORK,
   ...TOOLS,

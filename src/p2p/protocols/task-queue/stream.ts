@@ -65,10 +65,7 @@ export class OldStream implements ServedStream {
     stream.addEventListener("message", this.#onData);
     stream.addEventListener("end", this.#onHalfClose);
     stream.addEventListener("close", this.#onClose);
-    this.#stopTimer = shared.context.clock.schedule(
-      () => this.#tooSlow(),
-      REQUEST_MS,
-    );
+    this.#stopTimer = shared.context.clock.schedule(() => this.#tooSlow(), REQUEST_MS);
     // Both may have happened before anybody listened.
     if (stream.status !== "open") queueMicrotask(() => this.#end());
     else if (stream.readableEnded) queueMicrotask(this.#onHalfClose);
