@@ -9,8 +9,7 @@ type Name =
   | "checkMs"
   | "maxHeaderBytes"
   | "maxHeaders"
-  | "maxConnections"
-  | "maxRequestsPerSocket";
+  | "maxConnections";
 
 /** The limits by name. */
 export const HTTP_LIMITS: { readonly [N in Name]: Limit } = {
@@ -61,11 +60,5 @@ export const HTTP_LIMITS: { readonly [N in Name]: Limit } = {
     unit: "count",
     what: "Connections at once; more are closed unheard.",
     why: "A host opens a few for each session, and there are 256 of those.",
-  },
-  maxRequestsPerSocket: {
-    value: 0,
-    unit: "count",
-    what: "Requests of one connection, one after the other; 0 is no limit.",
-    why: "HTTP is served on loopback only, where a kept connection is the cheapest for both.",
   },
 };
