@@ -30,7 +30,7 @@ export function limitsPage(): string {
     "# Limits",
     NOTICE,
     "What a node allows itself and others. A flag in brackets changes a limit; the others are fixed. `mcpp config show` prints those in force. [Protect a node](../how-to/protect-a-node.md) says what happens beyond them.",
-    "A *stranger* is a peer that may only ask for status: it is on no allow-list and has not proven the shared token. Limits of a peer count over all its connections.",
+    "A _stranger_ is a peer that may only ask for status: it is on no allow-list and has not proven the shared token. Limits of a peer count over all its connections.",
     ...sections,
     "## What is known about peers",
     markdownTable(HEADER, knownRows()),
