@@ -112,7 +112,7 @@ export function durationText(ms: number): string {
 const UNIT_BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
 /** A number of bytes: a whole number, or one with a unit, such as `64KiB`, `16MiB`. */
-export function size(minBytes: number, maxBytes: number): Kind<number> {
+export function byteSize(minBytes: number, maxBytes: number): Kind<number> {
   const allowed = `a size such as 64KiB, 16MiB or 1GiB (a bare number is bytes) from ${sizeText(minBytes)} to ${sizeText(maxBytes)}`;
   const convert = (raw: unknown): number | undefined => {
     const match = typeof raw === "string" ? /^(\d+)\s*(B|KiB|MiB|GiB)?$/.exec(raw.trim()) : null;

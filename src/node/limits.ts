@@ -47,17 +47,8 @@ function isTunable(name: string): name is P2pLimitName {
 
 /** A limit as one would say it. */
 export function limitText(value: number, unit: LimitUnit): string {
-  switch (unit) {
-    case "ms":
-      return durationText(value);
-    case "bytes":
-      return sizeText(value);
-    case "bytes/s":
-      return `${sizeText(value)}/s`;
-    case "/s":
-    case "/min":
-      return `${value}${unit}`;
-    case "count":
-      return String(value);
-  }
+  if (unit === "ms") return durationText(value);
+  if (unit === "count") return String(value);
+  if (unit === "bytes") return sizeText(value);
+  return unit === "bytes/s" ? `${sizeText(value)}/s` : `${value}${unit}`;
 }

@@ -31,6 +31,7 @@ export class PeerBudget {
   readonly #options: BudgetOptions;
   readonly #strikes: Bucket;
   #streamRate: Bucket | undefined;
+  #muxedRate: Bucket | undefined;
   #messageRate: Bucket | undefined;
   #byteRate: Bucket | undefined;
   #proofs: Bucket | undefined;
@@ -64,6 +65,7 @@ export class PeerBudget {
   markKnown(): void {
     if (this.#known) return;
     this.#known = true;
+    this.#muxedRate = undefined;
     this.#messageRate = undefined;
     this.#byteRate = undefined;
   }
@@ -76,6 +78,15 @@ export class PeerBudget {
     if (!this.#streamRate.take()) return false;
     this.openStreams += 1;
     return true;
+  }
+
+  /** Whether one more stream of any kind, negotiated or not, is within its rate; it is counted if so. */
+  takeMuxedStream(): boolean {
+    const { clock, limits } = this.#options;
+    this.#muxedRate ??= this.#known
+      ? new Bucket(clock, limits.muxedStreamBurst, limits.muxedStreamsPerSecond)
+      : new Bucket(clock, limits.strangerMuxedBurst, limits.strangerMuxedPerSecond);
+    return this.#muxedRate.take();
   }
 
   /** Whether one more message of a stranger is answered; it is counted if so. */

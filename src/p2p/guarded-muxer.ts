@@ -9,7 +9,6 @@ import type { MessageStream, StreamMuxer, StreamMuxerFactory } from "@libp2p/int
 import { yamux } from "@libp2p/yamux";
 import type { Clock } from "../clock.ts";
 import { BusyError } from "../errors.ts";
-import { Bucket } from "./bucket.ts";
 import type { PeerBudget } from "./budget.ts";
 import type { P2pLimits } from "./limits.ts";
 
@@ -27,7 +26,7 @@ export interface MuxerGuardOptions {
 /** A muxer factory whose connections are guarded. Without `guard` it is plain yamux within the limits. */
 export function guardedMuxer(limits: P2pLimits, guard?: MuxerGuardOptions): () => StreamMuxerFactory {
   const make = yamux({
-    maxEarlyStreams: limits.muxedStreamBurst,
+    maxEarlyStreams: limits.maxEarlyStreams,
     maxInboundStreams: limits.maxMuxedStreams,
     streamOptions: { maxStreamWindowSize: limits.streamWindowBytes },
   });
@@ -52,7 +51,6 @@ class MuxerGuard {
   readonly #muxer: StreamMuxer;
   readonly #owner: PeerBudget;
   readonly #options: MuxerGuardOptions;
-  #streams: Bucket | undefined;
   #resuming = false;
   #paused = false;
   #watching = false;
@@ -105,10 +103,8 @@ class MuxerGuard {
   }
 
   readonly #onStream = (): void => {
-    const { clock, limits } = this.#options;
-    this.#streams ??= new Bucket(clock, limits.muxedStreamBurst, limits.muxedStreamsPerSecond);
-    if (this.#streams.take()) return;
-    const error = new BusyError("too many new streams on this connection");
+    if (this.#owner.takeMuxedStream()) return;
+    const error = new BusyError("too many new streams of this peer");
     this.#owner.offend("storm of streams", error.message, STORM_STRIKES);
     this.#muxer.abort(error);
     this.#connection.abort(error);

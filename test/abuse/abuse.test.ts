@@ -3,7 +3,8 @@
  * served all the while, and memory does not grow.
  *
  * In short form each attack lasts a moment and nothing is timed. `npm run test:abuse` (MCPP_ABUSE_MS) lets each one
- * last, and holds the friend's p99 under attack to twice what it is beside the same process at rest. It prints a table.
+ * last, and holds the friend's p99 to twice that of its calls to a sister of the node, made in turn with the others: a
+ * machine that is busy with something else, and the offender's own load, slow both. It prints a table.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -74,15 +75,20 @@ const CASES: readonly Case[] = [
   { attack: "a known peer holds requests", known: true },
 ];
 
-const lineSchema = z.object({ facts: z.record(z.string(), z.unknown()), message: z.string() });
+const lineSchema = z.object({
+  facts: z.object({ offence: z.string().optional(), peer: z.string().optional() }),
+  message: z.string(),
+});
 const counts = z.record(z.string(), z.number());
 const rows: Record<string, string | number>[] = [];
 
 let victim: Child;
+let sister: Child;
 let offender: Child;
 let friend: P2pHost;
 let friends: NurseryHost;
 let address: string;
+let sisterAddress: string;
 let badFriend: string;
 
 function keyText(key: Awaited<ReturnType<typeof newIdentity>>): string {
@@ -93,9 +99,11 @@ before(async () => {
   const [key, badKey] = [await newIdentity(), await newIdentity()];
   badFriend = keyText(badKey);
   victim = await startChild(new URL("victim.ts", import.meta.url));
+  sister = await startChild(new URL("victim.ts", import.meta.url));
   offender = await startChild(new URL("offender.ts", import.meta.url));
   const order = { friends: [keyText(key), badFriend], limits: LIMITS };
   address = await victim.ask("open", order, z.string());
+  sisterAddress = await sister.ask("open", order, z.string());
   friends = openHost({ clock: systemClock, name: "friend" });
   friend = await openP2pHost({
     privateKey: key,
@@ -114,20 +122,34 @@ after(async () => {
   await friend.close();
   await friends.close();
   await offender[Symbol.asyncDispose]();
+  await sister[Symbol.asyncDispose]();
   await victim[Symbol.asyncDispose]();
-  console.table(rows);
+  const header = Object.keys(rows[0] ?? {}).join("  |  ");
+  process.stdout.write(`${header}\n`);
+  process.stdout.write(`${rows.map((row) => Object.values(row).join("  |  ")).join("\n")}\n`);
 });
 
-/** Calls the victim at an even pace until `end`. @returns how long each call took, in milliseconds */
-async function timesUntil(end: Promise<unknown>): Promise<number[]> {
-  let over = false;
-  void end.finally(() => (over = true));
-  const times: number[] = [];
-  while (!over) {
-    const begin = performance.now();
-    const answer = await friend.rpc.call({ multiaddr: address }, echo, { value: begin });
-    assert.equal(answer.value, begin);
-    times.push(performance.now() - begin);
+/** How long calls took, in milliseconds: to the node under attack, and to its sister. */
+interface Times {
+  readonly victim: number[];
+  readonly sister: number[];
+}
+
+async function timeOf(multiaddr: string): Promise<number> {
+  const begin = performance.now();
+  const answer = await friend.rpc.call({ multiaddr }, echo, { value: begin });
+  assert.equal(answer.value, begin);
+  return performance.now() - begin;
+}
+
+/** Calls both nodes in turn, at an even pace, until `end`. */
+async function timesUntil(end: Promise<unknown>): Promise<Times> {
+  const state = { over: false };
+  void end.finally(() => (state.over = true));
+  const times: Times = { victim: [], sister: [] };
+  while (!state.over) {
+    times.victim.push(await timeOf(address));
+    times.sister.push(await timeOf(sisterAddress));
     await pause(PACE_MS);
   }
   return times;
@@ -143,36 +165,33 @@ const tenth = (value: number): number => Math.round(value * 10) / 10;
 interface Round {
   readonly did: Record<string, number>;
   readonly lines: readonly z.infer<typeof lineSchema>[];
-  readonly quiet: readonly number[];
-  readonly times: readonly number[];
+  readonly times: Times;
 }
 
 async function round({ attack, known = false, offence }: Case): Promise<Round> {
   await victim.ask("clear", undefined, z.number());
-  const quiet = LONG_MS ? await timesUntil(pause(LONG_MS)) : [];
-  const ms = offence === undefined || LONG_MS ? ATTACK_MS : NOTICE_MS;
+  const ms = offence === undefined ? ATTACK_MS : Math.max(ATTACK_MS, NOTICE_MS);
   const attacking = offender.ask("run", { attack, address, ms, key: known ? badFriend : undefined }, counts);
-  const noticed = LONG_MS || offence === undefined ? attacking : stopWhenNoticed(offence, attacking);
+  const noticed = offence === undefined ? attacking : stopWhenNoticed(offence, attacking);
   const times = await timesUntil(noticed);
   const did = await attacking;
-  return { did, lines: await victim.ask("lines", undefined, z.array(lineSchema)), quiet, times };
+  return { did, lines: await victim.ask("lines", undefined, z.array(lineSchema)), times };
 }
 
 async function stopWhenNoticed(offence: string, attacking: Promise<unknown>): Promise<void> {
-  let over = false;
-  void attacking.finally(() => (over = true));
-  while (!over) {
+  const begin = performance.now();
+  const state = { over: false };
+  void attacking.finally(() => (state.over = true));
+  while (!state.over) {
     const lines = await victim.ask("lines", undefined, z.array(lineSchema));
-    if (lines.some(({ facts }) => facts["offence"] === offence))
-      await offender.ask("stop", undefined, z.unknown());
+    const isNoticed = lines.some(({ facts }) => facts.offence === offence);
+    if (isNoticed && performance.now() - begin >= LONG_MS) await offender.ask("stop", undefined, z.unknown());
     await pause(20);
   }
 }
 
 function assertLimited({ did, lines }: Round, offence: string | undefined): void {
-  const said = lines.map(
-    ({ facts, message }) => `${String(facts["offence"] ?? message)} ${String(facts["peer"])}`,
-  );
+  const said = lines.map(({ facts, message }) => `${facts.offence ?? message} ${facts.peer}`);
   assert.equal(new Set(said).size, said.length, `a line each, not ${said.join(", ")}`);
   assert.ok(said.length <= MOST_LINES, said.join(", "));
   if (offence !== undefined)
@@ -191,23 +210,24 @@ describe("a node under attack", { timeout: 3_600_000 }, () => {
       const rounds: Round[] = [];
       for (let i = 0; i < ROUNDS; i++) rounds.push(await round(one));
       const growth = (await victim.ask("rss", undefined, z.number())) - rssBefore;
-      const times = rounds.map((each) => p99(each.times));
-      const ratios = rounds.map((each) => p99(each.times) / p99(each.quiet));
+      const times = rounds.map((each) => p99(each.times.victim));
+      const ratios = rounds.map((each) => p99(each.times.victim) / p99(each.times.sister));
       rows.push({
         attack: known ? `${attack} (known)` : attack,
         "Profile E": profileE,
         did: didText(rounds),
         lines: rounds.flatMap(({ lines }) => lines).length,
         "p99 ms": tenth(median(times)),
-        "÷ at rest": LONG_MS ? tenth(median(ratios)) : "",
+        "÷ sister": tenth(median(ratios)),
         "RSS MB": tenth(growth / 1e6),
       });
       for (const each of rounds) {
         assertLimited(each, offence);
-        assert.ok(each.times.length > 0);
+        assert.ok(each.times.victim.length > 0);
       }
       assert.ok(growth < GROWTH_BYTES, `${growth} bytes more`);
-      if (LONG_MS) assert.ok(median(ratios) <= 2, `p99 under attack ÷ at rest: ${ratios.join(", ")}`);
+      // One whom the operator trusts may use what it is given.
+      if (LONG_MS && !known) assert.ok(median(ratios) <= 2, `p99 ÷ sister: ${ratios.join(", ")}`);
     });
   }
 });

@@ -112,18 +112,20 @@ async function mutedStream(open: Connection): Promise<Stream | undefined> {
 async function storm(attack: Attack, end: (opened: Stream) => void): Promise<void> {
   while (left(attack)) {
     const open = await connection(attack);
-    for (let i = 0; i < 200 && open?.status === "open"; i++) {
-      try {
-        const opened = await mutedStream(open);
-        if (opened) end(opened);
-        attack.did("streams");
-      } catch {
-        attack.did("broken off");
-        await pause();
-        break;
-      }
-    }
+    if (open) await burst(attack, open, end);
     await pause();
+  }
+}
+
+async function burst(attack: Attack, open: Connection, end: (opened: Stream) => void): Promise<void> {
+  try {
+    for (let i = 0; i < 200; i++) {
+      const opened = await mutedStream(open);
+      if (opened) end(opened);
+      attack.did("streams");
+    }
+  } catch {
+    attack.did("broken off");
   }
 }
 
@@ -165,7 +167,7 @@ async function crowd(
       attack.did("refused");
     }
   }
-  await Promise.all(nodes.map((node) => node.stop()));
+  for (const node of nodes) await node.stop();
 }
 
 const identity = await newIdentity();

@@ -1,6 +1,6 @@
 /** Settings of who may connect, and of how much each peer may use. */
 import { isIP } from "node:net";
-import { integer, type Kind, list, path, size, text } from "../kind.ts";
+import { byteSize, integer, type Kind, list, path, text } from "../kind.ts";
 import { peerId } from "./addresses.ts";
 import { names, none, type SettingTable } from "./setting.ts";
 
@@ -90,7 +90,7 @@ export const PROTECTION: Pick<
   },
   maxFrameBytes: {
     ...names("max-frame"),
-    kind: size(64 * 1024, 256 * MIB),
+    kind: byteSize(64 * 1024, 256 * MIB),
     fallback: () => 16 * MIB,
     summary: "Largest message between peers, both ways.",
   },
@@ -102,7 +102,7 @@ export const PROTECTION: Pick<
   },
   maxPeerRateBytes: {
     ...names("max-peer-rate"),
-    kind: size(64 * 1024, 1024 * MIB),
+    kind: byteSize(64 * 1024, 1024 * MIB),
     fallback: () => 64 * MIB,
     summary: "Bytes that are read from one peer in a second; what is beyond waits in the network.",
   },

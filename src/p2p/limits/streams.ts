@@ -6,8 +6,11 @@ type Name =
   | "streamBurst"
   | "streamsPerSecond"
   | "maxMuxedStreams"
+  | "maxEarlyStreams"
   | "muxedStreamBurst"
   | "muxedStreamsPerSecond"
+  | "strangerMuxedBurst"
+  | "strangerMuxedPerSecond"
   | "negotiateMs"
   | "streamWindowBytes"
   | "idleMs"
@@ -41,17 +44,35 @@ export const STREAM_LIMITS: { readonly [N in Name]: Limit } = {
     what: "Streams of any protocol, negotiated or not, that one connection may hold open.",
     why: "Four times what this product may hold, for what libp2p itself opens.",
   },
-  muxedStreamBurst: {
+  maxEarlyStreams: {
     value: 4096,
     unit: "count",
-    what: "New streams of any kind on one connection at once, those that are reset at once among them.",
-    why: "libp2p ends the connection of an honest burst right after a dial with its own default of ten.",
+    what: "Streams on a connection that is just being opened.",
+    why: "With libp2p's default of ten an honest burst right after a dial ends the connection.",
+  },
+  muxedStreamBurst: {
+    value: 512,
+    unit: "count",
+    what: "New streams of any kind of one peer at once, those that are reset at once among them.",
+    why: "Twice what this product answers, for what libp2p itself opens.",
   },
   muxedStreamsPerSecond: {
-    value: 256,
+    value: 128,
     unit: "/s",
-    what: "New streams of any kind on one connection in a second; the connection ends beyond.",
-    why: "Four times what this product answers; only a storm of resets reaches it.",
+    what: "New streams of any kind of one peer in a second; the connection ends beyond.",
+    why: "Twice what this product answers; only a storm of resets reaches it.",
+  },
+  strangerMuxedBurst: {
+    value: 256,
+    unit: "count",
+    what: "The same at once for a caller who may only ask for status.",
+    why: "An old Python peer opens a stream for each question, and may show the token only then.",
+  },
+  strangerMuxedPerSecond: {
+    value: 64,
+    unit: "/s",
+    what: "The same in a second for a caller who may only ask for status.",
+    why: "A stream that asks for nothing costs half a millisecond: a thirtieth of a core.",
   },
   negotiateMs: {
     value: 5 * SECOND,

@@ -17,6 +17,7 @@ import {
   ProtocolError,
 } from "../../../errors.ts";
 import type { CancelScope } from "../../../nursery/index.ts";
+import { isSameToken } from "../../../peer/token.ts";
 import type { Session } from "../../session.ts";
 import type { ProtocolContext, ServedStream, ServedWire } from "../protocol.ts";
 import { type AnswerOptions, answerOld } from "./answer.ts";
@@ -158,10 +159,13 @@ export class OldStream implements ServedStream {
 
   #serve(request: JsonObject): void {
     const { context, answer } = this.#shared;
-    const { caller } = this.#session;
+    const { caller, budget } = this.#session;
+    // It shows the token with each request; what it may use is not that of a stranger from now on.
+    if (context.sharedToken !== undefined && isSameToken(context.sharedToken, request["token"]))
+      budget.markKnown();
     this.#state = "answering";
     this.#stopTimer();
-    this.#session.budget.serving += 1;
+    budget.serving += 1;
     const ended = context.nursery.run(
       (scope) => {
         this.#scope = scope;
