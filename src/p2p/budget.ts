@@ -73,7 +73,8 @@ export class PeerBudget {
   /** Whether it may open one more stream; if so, it is counted. */
   takeStream(): boolean {
     const { clock, limits } = this.#options;
-    if (this.openStreams >= limits.maxStreams) return false;
+    const most = this.#known ? limits.maxStreams : Math.min(limits.maxStreams, limits.strangerStreams);
+    if (this.openStreams >= most) return false;
     this.#streamRate ??= new Bucket(clock, limits.streamBurst, limits.streamsPerSecond);
     if (!this.#streamRate.take()) return false;
     this.openStreams += 1;

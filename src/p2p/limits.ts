@@ -71,6 +71,7 @@ export const DEFAULT_P2P_LIMITS: P2pLimits = {
   maxMuxedStreams: P2P_LIMITS.maxMuxedStreams.value,
   maxEarlyStreams: P2P_LIMITS.maxEarlyStreams.value,
   strangerMuxedBurst: P2P_LIMITS.strangerMuxedBurst.value,
+  strangerStreams: P2P_LIMITS.strangerStreams.value,
   strangerMuxedPerSecond: P2P_LIMITS.strangerMuxedPerSecond.value,
   muxedStreamBurst: P2P_LIMITS.muxedStreamBurst.value,
   muxedStreamsPerSecond: P2P_LIMITS.muxedStreamsPerSecond.value,

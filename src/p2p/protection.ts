@@ -1,6 +1,6 @@
 /** All that guards one host: the gate, what each peer may use, and the memory of what it did. */
 import type { Connection, ConnectionGater, MessageStream, StreamMuxerFactory } from "@libp2p/interface";
-import { isMultiaddr } from "@multiformats/multiaddr";
+import { isMultiaddr, type Multiaddr } from "@multiformats/multiaddr";
 import type { Clock } from "../clock.ts";
 import { BusyError, DeniedError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -76,8 +76,8 @@ export class Protection {
   }
 
   #ownerOf(connection: MessageStream): PeerBudget | undefined {
-    const address: unknown = "remoteAddr" in connection ? connection.remoteAddr : undefined;
-    return isMultiaddr(address) ? this.#gate.ownerOf(address) : undefined;
+    const address = addressUnder(connection);
+    return address && this.#gate.ownerOf(address);
   }
 
   #keepOut(peerId: string, reason: string): void {
@@ -91,4 +91,18 @@ export class Protection {
     for (const connection of this.#libp2p?.getConnections() ?? [])
       if (which(connection)) connection.abort(reason);
   }
+}
+
+/** How many layers lie over a socket: the swarm key, and the encryption. */
+const MOST_LAYERS = 4;
+
+/** The address object of the socket that a connection goes over; Noise shows only what it wraps. */
+function addressUnder(connection: MessageStream): Multiaddr | undefined {
+  let layer: unknown = connection;
+  for (let depth = 0; depth < MOST_LAYERS && typeof layer === "object" && layer !== null; depth++) {
+    const address: unknown = Reflect.get(layer, "remoteAddr");
+    if (isMultiaddr(address)) return address;
+    layer = Reflect.get(layer, "stream");
+  }
+  return undefined;
 }

@@ -170,8 +170,6 @@ async function crowd(
   for (const node of nodes) await node.stop();
 }
 
-const identity = await newIdentity();
-
 const ATTACKS: Readonly<Record<string, (attack: Attack) => Promise<void>>> = {
   oversized: sending(head(0x01000001), Buffer.alloc(65_536, 0x20)),
   "invalid length": sending(head(0x7fffffff), Buffer.alloc(1024)),
@@ -241,7 +239,10 @@ const ATTACKS: Readonly<Record<string, (attack: Attack) => Promise<void>>> = {
     await connection(attack);
     while (left(attack)) await pause(100);
   },
-  "one peer, many connections": (attack) => crowd(attack, () => Promise.resolve(identity)),
+  async "one peer, many connections"(attack) {
+    const identity = await newIdentity();
+    await crowd(attack, () => Promise.resolve(identity));
+  },
   "many identities": (attack) => crowd(attack, newIdentity),
   async "never reads its answers"(attack) {
     const open = await Promise.all(Array.from({ length: 16 }, () => stream(attack)));

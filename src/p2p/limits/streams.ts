@@ -11,6 +11,7 @@ type Name =
   | "muxedStreamsPerSecond"
   | "strangerMuxedBurst"
   | "strangerMuxedPerSecond"
+  | "strangerStreams"
   | "negotiateMs"
   | "streamWindowBytes"
   | "idleMs"
@@ -63,16 +64,22 @@ export const STREAM_LIMITS: { readonly [N in Name]: Limit } = {
     why: "Twice what this product answers; only a storm of resets reaches it.",
   },
   strangerMuxedBurst: {
-    value: 256,
+    value: 128,
     unit: "count",
     what: "The same at once for a caller who may only ask for status.",
     why: "An old Python peer opens a stream for each question, and may show the token only then.",
   },
   strangerMuxedPerSecond: {
-    value: 64,
+    value: 32,
     unit: "/s",
     what: "The same in a second for a caller who may only ask for status.",
-    why: "A stream that asks for nothing costs half a millisecond: a thirtieth of a core.",
+    why: "Half of a millisecond to a millisecond each: less than a thirtieth of a core.",
+  },
+  strangerStreams: {
+    value: 32,
+    unit: "count",
+    what: "Streams of the protocols of this product that a caller who may only ask for status may hold open.",
+    why: "It has four requests under way at most; the rest is room for closing.",
   },
   negotiateMs: {
     value: 5 * SECOND,
