@@ -91,6 +91,8 @@ export const DEFAULT_P2P_LIMITS: P2pLimits = {
   strikesPerMinute: P2P_LIMITS.strikesPerMinute.value,
   keepOutMs: P2P_LIMITS.keepOutMs.value,
   logWindowMs: P2P_LIMITS.logWindowMs.value,
+  logBurst: P2P_LIMITS.logBurst.value,
+  logPerMinute: P2P_LIMITS.logPerMinute.value,
   maxRememberedPeers: P2P_LIMITS.maxRememberedPeers.value,
   rememberMs: P2P_LIMITS.rememberMs.value,
   maxConnections: P2P_LIMITS.maxConnections.value,

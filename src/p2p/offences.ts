@@ -33,9 +33,6 @@ export interface Offence {
 
 /** Offences whose times are remembered; the oldest go first. */
 const MAX_REMEMBERED = 1024;
-/** Lines about offences, of all peers together: enough to see a crowd, not enough to fill a disk. */
-const LINES_BURST = 32;
-const LINES_PER_SECOND = 0.5;
 
 interface Window {
   readonly sinceMs: number;
@@ -67,7 +64,7 @@ export class Offences {
     this.#clock = clock;
     this.#logger = logger;
     this.#limits = limits;
-    this.#lines = new Bucket(clock, LINES_BURST, LINES_PER_SECOND);
+    this.#lines = new Bucket(clock, limits.logBurst, limits.logPerMinute / 60);
   }
 
   /** Notes an offence: one line for each kind and offender in a window, which says how many there were before. */

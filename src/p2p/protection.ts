@@ -81,8 +81,8 @@ export class Protection {
   }
 
   #keepOut(peerId: string, reason: string): void {
-    const { logger, limits } = this.#options;
-    logger.warn({ peer: peerId, reason, forMs: limits.keepOutMs }, "a peer is kept out for a while");
+    const { limits } = this.#options;
+    this.offences.note({ who: peerId, kind: "kept out", reason: `${reason}, for ${limits.keepOutMs} ms` });
     const error = new BusyError(`kept out for ${limits.keepOutMs} ms: ${reason}`);
     this.#end(({ remotePeer }) => remotePeer.toString() === peerId, error);
   }

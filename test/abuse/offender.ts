@@ -198,8 +198,9 @@ const ATTACKS: Readonly<Record<string, (attack: Attack) => Promise<void>>> = {
   async "forged version"(attack) {
     while (left(attack)) {
       const open = await connection(attack);
+      if (!open) continue;
       try {
-        await open?.newStream("/mcp+p2p/9.9.9-forged", { signal: AbortSignal.timeout(3000) });
+        await open.newStream("/mcp+p2p/9.9.9-forged", { signal: AbortSignal.timeout(3000) });
         attack.did("accepted");
       } catch {
         attack.did("refused");

@@ -12,6 +12,8 @@ type Name =
   | "strikesPerMinute"
   | "keepOutMs"
   | "logWindowMs"
+  | "logBurst"
+  | "logPerMinute"
   | "maxRememberedPeers"
   | "rememberMs";
 
@@ -76,6 +78,18 @@ export const PEER_LIMITS: { readonly [N in Name]: Limit } = {
     unit: "ms",
     what: "The same offence of the same peer is logged once in this time, with how often it happened before.",
     why: "A flood must not become a flood of log lines.",
+  },
+  logBurst: {
+    value: 32,
+    unit: "count",
+    what: "Lines about offences at once, of all peers together; the next line says how many were left out.",
+    why: "Enough to see a crowd.",
+  },
+  logPerMinute: {
+    value: 30,
+    unit: "/min",
+    what: "Lines about offences in a minute, of all peers together.",
+    why: "Ten megabytes in a day at most, however many identities a crowd has.",
   },
   maxRememberedPeers: {
     value: 4096,
