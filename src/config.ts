@@ -16,6 +16,7 @@ import {
 import { type ConfigFile, folderOf, readConfigFile } from "./config/file.ts";
 import { BadValue, type Kind, text } from "./config/kind.ts";
 import type { MountConfig, NodeConfig, StoreName } from "./config/node-config.ts";
+import { collect } from "./config/collect.ts";
 import {
   fallbackText,
   type Setting,
@@ -193,81 +194,6 @@ function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, fol
     const why = isSecret ? `must be ${kind.allowed}` : error.message;
     throw new ConfigError(origin, undefined, why, isSecret ? {} : { cause: error });
   }
-}
-
-function collect(value: <K extends SettingName>(name: K) => NodeConfig[K]): NodeConfig {
-  return {
-    name: value("name"),
-    dataDir: value("dataDir"),
-    database: value("database"),
-    store: value("store"),
-    retentionMs: value("retentionMs"),
-    drainMs: value("drainMs"),
-    logLevel: value("logLevel"),
-    http: value("http"),
-    host: value("host"),
-    port: value("port"),
-    mountPath: value("mountPath"),
-    corsOrigins: value("corsOrigins"),
-    p2p: value("p2p"),
-    listen: value("listen"),
-    announce: value("announce"),
-    announceFile: value("announceFile"),
-    announceFiles: value("announceFiles"),
-    bootstrap: value("bootstrap"),
-    githubRegistry: value("githubRegistry"),
-    githubTitle: value("githubTitle"),
-    githubApi: value("githubApi"),
-    githubTokenFile: value("githubTokenFile"),
-    githubToken: value("githubToken"),
-    githubCli: value("githubCli"),
-    githubTtlMs: value("githubTtlMs"),
-    githubRefreshMs: value("githubRefreshMs"),
-    githubAuthors: value("githubAuthors"),
-    githubOldAuthors: value("githubOldAuthors"),
-    githubPublish: value("githubPublish"),
-    githubLocalAddresses: value("githubLocalAddresses"),
-    githubCleanup: value("githubCleanup"),
-    publicBootstrap: value("publicBootstrap"),
-    dnsaddr: value("dnsaddr"),
-    peerFolder: value("peerFolder"),
-    peerFolderTtlMs: value("peerFolderTtlMs"),
-    mdns: value("mdns"),
-    mdnsService: value("mdnsService"),
-    mdnsBrowse: value("mdnsBrowse"),
-    mdnsIntervalMs: value("mdnsIntervalMs"),
-    namespace: value("namespace"),
-    rendezvous: value("rendezvous"),
-    rendezvousServer: value("rendezvousServer"),
-    rendezvousUnsigned: value("rendezvousUnsigned"),
-    dht: value("dht"),
-    dhtBootstrap: value("dhtBootstrap"),
-    dhtMode: value("dhtMode"),
-    searchOrder: value("searchOrder"),
-    heartbeatMs: value("heartbeatMs"),
-    tokenFile: value("tokenFile"),
-    token: value("token"),
-    allowPeers: value("allowPeers"),
-    cachePeers: value("cachePeers"),
-    sendTokenToOldPeers: value("sendTokenToOldPeers"),
-    relay: value("relay"),
-    relayFor: value("relayFor"),
-    relayReservations: value("relayReservations"),
-    relayReservationMs: value("relayReservationMs"),
-    relayConnectionMib: value("relayConnectionMib"),
-    relayConnectionMs: value("relayConnectionMs"),
-    relayVia: value("relayVia"),
-    holePunch: value("holePunch"),
-    autonat: value("autonat"),
-    upnp: value("upnp"),
-    workers: value("workers"),
-    workFor: value("workFor"),
-    workerId: value("workerId"),
-    leaseMs: value("leaseMs"),
-    mounts: value("mounts"),
-    p2pTools: value("p2pTools"),
-    taskqueueTools: value("taskqueueTools"),
-  };
 }
 
 /** A secret that may stand in a file. */

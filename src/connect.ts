@@ -27,6 +27,8 @@ export interface ConnectOptions {
   readonly token?: string | undefined;
   /** Identity file to call a peer with, so that its allow-list can know the caller. Default: a fresh identity. */
   readonly identityFile?: string | undefined;
+  /** File with the key of the private swarm that the peer is in. Only for multiaddrs. Default: none. */
+  readonly swarmKeyFile?: string | undefined;
   /** How often a call is repeated where that is safe. Default 3. */
   readonly retries?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -89,7 +91,10 @@ export async function callTool(
 }
 
 /** Options of {@link bridgeStdio}. */
-export interface BridgeOptions extends Pick<ConnectOptions, "signal" | "token" | "clock" | "logger"> {
+export interface BridgeOptions extends Pick<
+  ConnectOptions,
+  "signal" | "token" | "swarmKeyFile" | "clock" | "logger"
+> {
   readonly stdin: Readable;
   readonly stdout: Writable;
 }
@@ -136,11 +141,12 @@ async function opener(target: string | URL | Connectable, opening: Opening): Pro
 
 /** libp2p is loaded only when a peer is meant: it costs half a second. */
 async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTransport> {
-  const { createReach, loadIdentity, newIdentity, openP2pHost } = await import("./p2p/index.ts");
+  const { createReach, loadIdentity, newIdentity, openP2pHost, readSwarmKey } =
+    await import("./p2p/index.ts");
   const { p2pTransport } = await import("./transport/p2p.ts");
   const { createPeerTable } = await import("./peer/table.ts");
   const { createDnsaddr, dnsaddrMechanism } = await import("./discovery/index.ts");
-  const { clock, logger, host, identityFile, token, closing } = opening;
+  const { clock, logger, host, identityFile, swarmKeyFile, token, closing } = opening;
   const p2p = await openP2pHost({
     privateKey: identityFile === undefined ? await newIdentity() : await loadIdentity(identityFile),
     listen: [],
@@ -150,6 +156,7 @@ async function peerOpener(multiaddr: string, opening: Opening): Promise<OpenTran
     authority: createAuthority(),
     methods: [],
     sharedToken: token,
+    swarmKey: swarmKeyFile === undefined ? undefined : await readSwarmKey(swarmKeyFile),
     discoveries: [],
     mechanisms: [
       ...(await createReach({ relayVia: [], holePunch: true, autonat: false, upnp: false })),

@@ -169,6 +169,7 @@ describe("the house", () => {
     const others = new Set([
       "support",
       "e2e",
+      "abuse",
       "faults",
       "fuzz",
       "interop",

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { limitsPage } from "../scripts/limits-page.ts";
 import { toolsPage } from "../scripts/tools-page.ts";
 import { cleanEnvironment, temporaryFolder } from "./support/node-process.ts";
 
@@ -29,6 +30,10 @@ function readmeCode(): string {
 describe("the documents", () => {
   it("have a tools page that is as `node scripts/docs.ts` makes it now", () => {
     assert.equal(read("docs/reference/tools.md"), toolsPage());
+  });
+
+  it("have a limits page that is as `node scripts/docs.ts` makes it now", () => {
+    assert.equal(read("docs/reference/limits.md"), limitsPage());
   });
 
   it("link only to what exists", () => {

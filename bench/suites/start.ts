@@ -1,6 +1,6 @@
 /** How fast the command and a node start, and what a node costs that does nothing, and one with many peers. */
 import * as z from "zod";
-import { type Child, startChild } from "../shared/child.ts";
+import { startChild } from "../shared/child.ts";
 import type { Figure, Suite, SuiteOptions } from "../shared/figure.ts";
 import { temporaryFolder } from "../shared/folder.ts";
 import { type RunningNode, startNode, timeMcpp, type Way, waysToStart } from "../shared/mcpp.ts";
@@ -71,15 +71,33 @@ async function nodeFigures({ args }: Way, { quick }: SuiteOptions): Promise<Figu
   await pause(idleMs);
   const idleCpu = ((cpuMsOf(node.pid) - cpuBefore) / idleMs) * 100;
   const idleRss = rssBytesOf(node.pid);
-  await using crowd = await startChild(new URL("../contestants/crowd.ts", import.meta.url));
+  const peers = quick ? 100 : 1000;
+  const ours = await crowdFigures(node, peers);
+  const bare = await bareGrowth(peers);
+  const growth = ours[0]?.value;
   return [
     { name: "idle node, from package", value: idleRss / MEGABYTE, unit: "MB", goal: { atMost: 150 } },
     { name: "idle node, from package", value: idleCpu, unit: "% CPU", goal: { atMost: 1 } },
-    ...(await crowdFigures(node, crowd, quick ? 100 : 1000)),
+    ...ours,
+    { name: "growth for each peer of a bare libp2p node", value: bare, unit: "KB" },
+    {
+      name: "growth for each peer ÷ bare libp2p",
+      value: growth === undefined ? undefined : growth / bare,
+      unit: "×",
+    },
   ];
 }
 
-async function crowdFigures(node: RunningNode, crowd: Child, peers: number): Promise<Figure[]> {
+/** The same crowd at a node that serves nothing, in KB for each peer. */
+async function bareGrowth(peers: number): Promise<number> {
+  await using bare = await startChild(new URL("../contestants/p2p-bare.ts", import.meta.url));
+  const multiaddr = await bare.ask("address", undefined, z.string());
+  const [growth] = await crowdFigures({ pid: bare.pid, multiaddr }, peers);
+  return growth?.value ?? Number.NaN;
+}
+
+async function crowdFigures(node: Pick<RunningNode, "pid" | "multiaddr">, peers: number): Promise<Figure[]> {
+  await using crowd = await startChild(new URL("../contestants/crowd.ts", import.meta.url));
   const order = (count: number): object => ({ address: node.multiaddr, peers: count });
   // The first few bring in code and buffers that all share.
   const few = Math.round(peers / 20);

@@ -89,7 +89,8 @@ export function peerArguments(peer: string | undefined): JsonObject {
 async function connectTo({ address, mustBe }: Target, { config }: LoadedConfig): Promise<Client> {
   const { connect } = await import("../connect.ts");
   const identityFile = await callerIdentity(config, address);
-  const options = { timeoutMs: CONNECT_TIMEOUT_MS, token: config.token, identityFile };
+  const { token, swarmKeyFile } = config;
+  const options = { timeoutMs: CONNECT_TIMEOUT_MS, token, swarmKeyFile, identityFile };
   try {
     return await abortable((signal) => connect(address, { ...options, signal }));
   } catch (error) {

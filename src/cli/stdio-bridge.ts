@@ -30,7 +30,8 @@ export async function bridgeToHolder(
         `the node with pid ${holder.pid} has the data folder ${config.dataDir}: passing MCP on to it at ${address}; its settings are in force, not those given here`,
       );
       const { stdin, stdout } = process;
-      await abortable((signal) => bridgeStdio(address, { stdin, stdout, signal, token: config.token }));
+      const { token, swarmKeyFile } = config;
+      await abortable((signal) => bridgeStdio(address, { stdin, stdout, signal, token, swarmKeyFile }));
       return true;
     }
     await sleep(LOOK_EVERY_MS);

@@ -109,6 +109,28 @@ export function durationText(ms: number): string {
   return `${ms / size}${unit}`;
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** A number of bytes: a whole number, or one with a unit, such as `64KiB`, `16MiB`. */
+export function byteSize(minBytes: number, maxBytes: number): Kind<number> {
+  const allowed = `a size such as 64KiB, 16MiB or 1GiB (a bare number is bytes) from ${sizeText(minBytes)} to ${sizeText(maxBytes)}`;
+  const convert = (raw: unknown): number | undefined => {
+    const match = typeof raw === "string" ? /^(\d+)\s*(B|KiB|MiB|GiB)?$/.exec(raw.trim()) : null;
+    const bytes = match ? Number(match[1]) * (UNIT_BYTES[match[2] ?? "B"] ?? NaN) : raw;
+    return typeof bytes === "number" && Number.isInteger(bytes) && bytes >= minBytes && bytes <= maxBytes
+      ? bytes
+      : undefined;
+  };
+  return { ...one("size", allowed, convert), show: sizeText };
+}
+
+/** A number of bytes in its largest unit that leaves no rest. */
+export function sizeText(bytes: number): string {
+  const units = Object.entries(UNIT_BYTES).toReversed();
+  const [unit, unitBytes] = units.find(([, each]) => bytes >= each && bytes % each === 0) ?? ["B", 1];
+  return `${bytes / unitBytes}${unit}`;
+}
+
 /** A path; `~` is the home folder, and a relative one starts where it was written. */
 export function path(): Kind<string> {
   return one("path", "a path", (raw, { folder }) => (isText(raw) ? absolute(raw, folder) : undefined));

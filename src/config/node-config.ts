@@ -103,6 +103,23 @@ export interface NodeConfig {
   readonly holePunch: boolean;
   readonly autonat: boolean;
   readonly upnp: boolean;
+  readonly denyPeers: readonly string[];
+  /** IP addresses and prefixes. */
+  readonly denyAddresses: readonly string[];
+  /** Empty: all. */
+  readonly onlyPeers: readonly string[];
+  /** Empty: all. */
+  readonly onlyAddresses: readonly string[];
+  /** Absolute path. */
+  readonly accessFile?: string | undefined;
+  /** Absolute path. */
+  readonly swarmKeyFile?: string | undefined;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxFrameBytes: number;
+  readonly maxPeerRequests: number;
+  /** A second. */
+  readonly maxPeerRateBytes: number;
   /** 0: do not work. */
   readonly workers: number;
   readonly workFor: readonly string[];

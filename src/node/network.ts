@@ -28,7 +28,9 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
   const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
   if (!config.p2p) return ALONE;
   // libp2p takes half a second to load, which a node without peers need not wait for.
-  const { createReach, loadIdentity, openP2pHost, startLookout } = await import("../p2p/index.ts");
+  const { createReach, loadIdentity, openP2pHost, readSwarmKey, startLookout } =
+    await import("../p2p/index.ts");
+  const { limitsOf, readAccess, watchAccess } = await import("./protection.ts");
   const { createDiscoveries, createMechanisms } = await import("../discovery/index.ts");
   const discovery = await discoveryConfig(foundation);
   const host = await openP2pHost({
@@ -47,9 +49,14 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     discoveries: createDiscoveries(discovery),
     mechanisms: [...(await createReach(reachOf(config))), ...(await createMechanisms(discovery))],
     searchOrder: config.searchOrder,
+    limits: limitsOf(config),
+    access: await readAccess(config),
+    swarmKey: config.swarmKeyFile === undefined ? undefined : await readSwarmKey(config.swarmKeyFile),
     table,
   });
   closers.add("the libp2p host", () => host.close());
+  const watching = logger.child({ room: "p2p" });
+  nursery.startSoon(() => watchAccess(config, watching, (lists) => host.setAccess(lists)), "access file");
   replicate(foundation, host);
   const keeping = { table, nursery, clock, ownPeerId: host.peerId, logger: logger.child({ room: "peer" }) };
   startLookout({ ...keeping, discoveries: host.discoveries });

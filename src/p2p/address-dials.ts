@@ -7,16 +7,17 @@
 import type { Connection } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Clock } from "../clock.ts";
-import { errorFacts, type McpError, PeerIdentityError, UnreachableError } from "../errors.ts";
+import { errorFacts, UnreachableError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { abortable, cancelScope, Limiter, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { AddressClass, DialOutcome } from "../peer/trace.ts";
 import { classOf, nameAddress, relayIn } from "./address.ts";
 import { AddressBackoff } from "./address-backoff.ts";
-import { causeOf, type DialStage, isOtherPeer } from "./dial-cause.ts";
+import { causeOf, type DialStage } from "./dial-cause.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
-import { ADDRESS_DIAL_MS } from "./limits.ts";
+import { dialError } from "./dial-error.ts";
+import type { P2pLimits } from "./limits.ts";
 import { pathOf } from "./path.ts";
 import { firstOf } from "./staggered.ts";
 import type { MechanismRecord, SearchRecord } from "./trace.ts";
@@ -26,6 +27,7 @@ export interface AddressDialsOptions {
   readonly libp2p: Libp2pNode;
   readonly table: PeerTable;
   readonly clock: Clock;
+  readonly limits: P2pLimits;
   /** Makes this node known to a relay. */
   readonly introduce: (relay: Multiaddr) => Promise<void>;
   readonly logger: Logger;
@@ -42,11 +44,8 @@ export interface DialSearch {
 /** An address gets this head start over the next one of the same peer; RFC 8305 recommends 250 ms. */
 export const ADDRESS_STAGGER_MS = 250;
 
-/** Dials under way at once; each is a socket and half a dozen timers. libp2p's own default is 100. */
-const MAX_DIALS = 100;
-
 /** A relay is itself dialled first. */
-const RELAY_DIAL_MS: number = 2 * ADDRESS_DIAL_MS;
+const RELAY_DIALS = 2;
 
 /** More addresses of one peer than this are noise; libp2p itself dials at most 25. */
 const MAX_ADDRESSES = 16;
@@ -57,11 +56,12 @@ const RANK: Readonly<Record<AddressClass, number>> = { loopback: 0, lan: 1, publ
 export class AddressDials {
   readonly #options: AddressDialsOptions;
   readonly #backoff: AddressBackoff;
-  readonly #limiter = new Limiter(MAX_DIALS);
+  readonly #limiter: Limiter;
 
   constructor(options: AddressDialsOptions) {
     this.#options = options;
     this.#backoff = new AddressBackoff(options.clock);
+    this.#limiter = new Limiter(options.limits.maxDials);
   }
 
   /**
@@ -134,7 +134,7 @@ export class AddressDials {
     const row = mechanism.dial(text, kind);
     const came: { stage: DialStage } = { stage: "connect" };
     try {
-      const timeoutMs = kind === "relay" ? RELAY_DIAL_MS : ADDRESS_DIAL_MS;
+      const timeoutMs = this.#options.limits.addressDialMs * (kind === "relay" ? RELAY_DIALS : 1);
       const connection = await this.#limiter.run(() =>
         this.#dialInTime(address, timeoutMs, (stage) => (came.stage = stage)),
       );
@@ -153,7 +153,9 @@ export class AddressDials {
       row.end(cause, cause === "cancelled" ? undefined : messageOf(error));
       rethrowIfCancelled(error);
       this.#failed(text, wanted, cause);
-      failures.push(dialError(error, text, wanted));
+      failures.push(
+        dialError(error, text, { wanted, hasSwarmKey: this.#options.libp2p.services.dials.isPrivate }),
+      );
       return undefined;
     }
   }
@@ -217,13 +219,4 @@ function wordsOf(outcome: "silent" | "timeout"): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function dialError(error: unknown, place: string, wanted: string | undefined): McpError {
-  if (isOtherPeer(error)) {
-    return new PeerIdentityError(`at ${place} is another peer than ${wanted ?? "expected"}`, {
-      cause: error,
-    });
-  }
-  return new UnreachableError(`${place}: ${messageOf(error)}`, { cause: error });
 }

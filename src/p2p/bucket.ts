@@ -17,13 +17,37 @@ export class Bucket {
     this.#atMs = clock.now();
   }
 
+  /** Whether there is one to take. */
+  get hasAny(): boolean {
+    return this.#refilled() >= 1;
+  }
+
   /** Takes one if there is one. */
   take(): boolean {
+    if (this.#refilled() < 1) return false;
+    this.#level -= 1;
+    return true;
+  }
+
+  /**
+   * Takes `amount`, whether it is there or not, for what has happened already.
+   *
+   * @returns how long to wait until what is missing is back, in milliseconds; 0 if nothing is
+   */
+  spend(amount: number): number {
+    this.#level = this.#refilled() - amount;
+    return this.#level >= 0 ? 0 : Math.ceil(-this.#level / this.#perMs);
+  }
+
+  /** Makes it full. */
+  refill(): void {
+    this.#level = this.#burst;
+  }
+
+  #refilled(): number {
     const now = this.#clock.now();
     this.#level = Math.min(this.#burst, this.#level + (now - this.#atMs) * this.#perMs);
     this.#atMs = now;
-    if (this.#level < 1) return false;
-    this.#level -= 1;
-    return true;
+    return this.#level;
   }
 }

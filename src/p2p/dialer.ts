@@ -17,6 +17,7 @@ import type { PeerTable } from "../peer/table.ts";
 import { isRelayed, nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
 import { AddressDials } from "./address-dials.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
+import type { P2pLimits } from "./limits.ts";
 import { inOrder, KNOWN } from "./order.ts";
 import { bestConnection, pathOf } from "./path.ts";
 import { firstOf } from "./staggered.ts";
@@ -33,6 +34,7 @@ export interface DialerOptions {
   readonly logger: Logger;
   /** Whether a peer that nobody asked for by name is good enough. */
   readonly acceptsAny: (connection: Connection) => Promise<boolean>;
+  readonly limits: P2pLimits;
   /** Makes this node known to a relay. */
   readonly introduce: (relay: Multiaddr) => Promise<void>;
 }

@@ -6,6 +6,7 @@
  * what arrives, so four hostile bytes never make us allocate what they announce.
  */
 import { isUtf8 } from "node:buffer";
+import { isDeeper } from "../content/depth.ts";
 import { isJsonObject, type JsonObject } from "../content/json.ts";
 import { ProtocolError } from "../errors.ts";
 
@@ -27,20 +28,29 @@ export class FrameDecoder {
   #bodyLength = 0;
   #bodySize = 0;
   #stopped = false;
+  readonly #maxDepth: number;
 
   /**
    * @param maxBytes - asked for each frame, since trust may grow while the stream is open
    * @param onMessage - called for each message, in order, with the size of its body
    * @param parseText - reads the text of a body. Default: strict JSON
+   * @param maxDepth - how deep a body may be nested. Default: as deep as it is
    */
   constructor(
     maxBytes: () => number,
     onMessage: (message: JsonObject, bytes: number) => void,
     parseText: (text: string) => unknown = JSON.parse,
+    maxDepth: number = Infinity,
   ) {
+    this.#maxDepth = maxDepth;
     this.#maxBytes = maxBytes;
     this.#onMessage = onMessage;
     this.#parseText = parseText;
+  }
+
+  /** How large the frame is that has begun, as far as it has said so. */
+  get announcedBytes(): number {
+    return this.#headLength < HEAD_BYTES ? 0 : this.#bodySize;
   }
 
   /** Whether a frame has begun that is not complete. */
@@ -67,7 +77,7 @@ export class FrameDecoder {
       const size = whole ? this.#checked(bytes.readUInt32BE(at)) : undefined;
       const end = size === undefined ? Infinity : at + HEAD_BYTES + size;
       if (size !== undefined && end <= bytes.length) {
-        this.#onMessage(parse(bytes, at + HEAD_BYTES, end, this.#parseText), size);
+        this.#onMessage(this.#parse(bytes, at + HEAD_BYTES, end), size);
         at = end;
       } else {
         at = this.#gather(bytes, at);
@@ -79,6 +89,18 @@ export class FrameDecoder {
     const max = this.#maxBytes();
     if (size > max) throw new ProtocolError(`a frame of ${size} bytes is announced, ${max} are allowed`);
     return size;
+  }
+
+  #parse(bytes: Buffer, from: number, to: number): JsonObject {
+    const text = bytes.toString("utf8", from, to);
+    // The replacement character may be a real one; only then is it worth looking twice.
+    if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(from, to)))
+      throw new ProtocolError("a frame is not UTF-8");
+    if (isDeeper(text, this.#maxDepth))
+      throw new ProtocolError(`a frame is nested deeper than ${this.#maxDepth}`);
+    const message = parseJson(text, this.#parseText);
+    if (!isJsonObject(message)) throw new ProtocolError("a frame is no JSON object");
+    return message;
   }
 
   #gather(bytes: Buffer, from: number): number {
@@ -98,7 +120,7 @@ export class FrameDecoder {
       this.#headLength = 0;
       this.#bodyLength = 0;
       this.#body = undefined;
-      this.#onMessage(parse(body, 0, size, this.#parseText), size);
+      this.#onMessage(this.#parse(body, 0, size), size);
     }
     return at + taken;
   }
@@ -113,16 +135,6 @@ export class FrameDecoder {
     this.#body = larger;
     return larger;
   }
-}
-
-function parse(bytes: Buffer, from: number, to: number, parseText: (text: string) => unknown): JsonObject {
-  const text = bytes.toString("utf8", from, to);
-  // The replacement character may be a real one; only then is it worth looking twice.
-  if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(from, to)))
-    throw new ProtocolError("a frame is not UTF-8");
-  const message = parseJson(text, parseText);
-  if (!isJsonObject(message)) throw new ProtocolError("a frame is no JSON object");
-  return message;
 }
 
 function parseJson(text: string, parseText: (text: string) => unknown): unknown {

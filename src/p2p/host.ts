@@ -1,12 +1,8 @@
 /** This node on the peer-to-peer network: it serves its methods, calls those of others, and carries MCP. */
-import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
+import type { Connection, Stream } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
-import type { Authority } from "../authority/authority.ts";
-import type { PeerCaller } from "../authority/caller.ts";
 import { covers } from "../authority/grant.ts";
-import type { Clock } from "../clock.ts";
-import { BusyError, InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import { InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
 import {
   abandonOnCancel,
   abortable,
@@ -19,10 +15,11 @@ import {
 import type { Discovery } from "../peer/discovery.ts";
 import { createDispatcher } from "../peer/dispatch.ts";
 import type { Peer } from "../peer/peer.ts";
-import type { PeerTarget, RpcClient, ServedMethod } from "../peer/rpc.ts";
-import type { PeerTable } from "../peer/table.ts";
+import type { PeerTarget } from "../peer/rpc.ts";
 import { checkToken } from "../peer/token.ts";
+import type { AccessLists } from "./access.ts";
 import { Acquaintances, introduceOver } from "./acquaintance.ts";
+import { Admission } from "./admission.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
 import type { Examination } from "../peer/trace.ts";
@@ -32,107 +29,21 @@ import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-import {
-  advertise,
-  describeSelf,
-  type Mechanism,
-  type MechanismHost,
-  openMechanisms,
-  serveMechanisms,
-} from "./mechanism.ts";
+import { advertise, describeSelf, type MechanismHost, openMechanisms, serveMechanisms } from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import { LinkWatch } from "./link-watch.ts";
+import type { P2pHost, P2pHostOptions, WaitOptions } from "./p2p-host.ts";
 import { followPaths } from "./paths.ts";
+import { Protection } from "./protection.ts";
 import type { Reached } from "./reach.ts";
 import { inTime, P2pRpc } from "./rpc.ts";
 import { STREAM_PROTOCOLS } from "./protocols/index.ts";
-import type { ProtocolContext, ServedStream, ServedWire, ServeStream } from "./protocols/protocol.ts";
-import type { OldWireNode } from "./protocols/task-queue/operation.ts";
+import type { ProtocolContext, ServedWire } from "./protocols/protocol.ts";
 import { Sessions } from "./session.ts";
 import { type P2pStats, statsOf } from "./stats.ts";
 
 /** How long the libp2p node may take to close its connections; after that their sockets are cut. */
 const STOP_MS = 5000;
-/** How often idle streams are looked for, as a part of the idle time. */
-const SWEEPS_PER_IDLE = 4;
-
-/** What a host is made of. */
-export interface P2pHostOptions {
-  readonly privateKey: PrivateKey;
-  /** Where to listen. Default: a free TCP port on loopback. */
-  readonly listen?: readonly string[] | undefined;
-  /** Addresses to tell others instead of those listened on. */
-  readonly announce?: readonly string[] | undefined;
-  /** The host lives in it: it ends with it, and holds it open until {@link P2pHost.close}. */
-  readonly nursery: Nursery;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly authority: Authority;
-  readonly methods: readonly ServedMethod[];
-  /** Gets the channel of each MCP session that a peer opens. Absent: MCP is refused. */
-  readonly onMcp?: ((channel: MessageChannel, caller: PeerCaller) => void) | undefined;
-  /** The node as old Python peers see it. Absent: they are not served. */
-  readonly oldWire?: OldWireNode | undefined;
-  /** The secret of this node's group, at least 32 characters; it is proven, never sent. */
-  readonly sharedToken?: string | undefined;
-  /**
-   * Whether peers of the older protocols, which know no proof, may be sent the shared token itself all the same; only
-   * those that a call names by their id. Default false.
-   */
-  readonly sendTokenToOldPeers?: boolean | undefined;
-  readonly discoveries?: readonly Discovery[] | undefined;
-  /** Names of mechanisms in the order to ask them for a peer; those not named come after. Default: see `order.ts`. */
-  readonly searchOrder?: readonly string[] | undefined;
-  /** What is opened with the libp2p node; the discoveries among it are asked after the others. */
-  readonly mechanisms?: readonly Mechanism[] | undefined;
-  readonly table: PeerTable;
-  readonly limits?: Partial<P2pLimits> | undefined;
-  /** Whether peers that connect from loopback count as being on this machine. Default true. */
-  readonly trustLoopback?: boolean | undefined;
-}
-
-/** Options of what waits for a peer. */
-export interface WaitOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A running host. */
-export interface P2pHost {
-  readonly peerId: string;
-  readonly rpc: RpcClient;
-  /** Where others reach it, each ending in `/p2p/<peer id>`. */
-  multiaddrs(): readonly string[];
-  /**
-   * Opens a stream for one MCP session.
-   *
-   * @throws UnreachableError, PeerIdentityError
-   */
-  openChannel(target: PeerTarget, options?: WaitOptions): Promise<MessageChannel>;
-  /** The id of the peer that a target means, authenticated. @throws UnreachableError, PeerIdentityError */
-  resolve(target: PeerTarget, options?: WaitOptions): Promise<string>;
-  /**
-   * Whether a peer is one of ours: it is on this machine, on the allow-list, or has proven the shared token. Connects
-   * to find out.
-   *
-   * @throws UnreachableError, PeerIdentityError
-   */
-  trusts(peerId: string, options?: WaitOptions): Promise<boolean>;
-  /** Asks the discoveries who is there. What they say is hearsay until a peer is connected. */
-  findPeers(search: PeerSearch): Promise<readonly Peer[]>;
-  /** Asks every mechanism and dials every address of a peer. See {@link examine}. @throws InvalidInputError */
-  examine(target: PeerTarget, timeoutMs?: number): Promise<Examination>;
-  /** Connects to a peer over addresses that are known, without a search. @returns whether it is connected now */
-  connectKnown(peerId: string): Promise<boolean>;
-  /** The addresses that sockets are bound to, whatever is announced. */
-  listening(): readonly string[];
-  /** All discoveries, those of the mechanisms among them. */
-  readonly discoveries: readonly Discovery[];
-  /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */
-  ping(peerId: string): Promise<number>;
-  stats(): P2pStats;
-  /** Ends all calls and sessions and closes all connections. Idempotent. */
-  close(): Promise<void>;
-}
 
 /**
  * Starts a host.
@@ -141,14 +52,17 @@ export interface P2pHost {
  */
 export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
   const { sharedToken, listen = ["/ip4/127.0.0.1/tcp/0"], announce = [], privateKey } = options;
-  const { mechanisms = [], clock, logger } = options;
+  const { mechanisms = [], clock, logger, swarmKey, access, trustLoopback = true } = options;
   if (sharedToken !== undefined) checkToken(sharedToken, "the host's options");
   for (const address of [...listen, ...announce]) parseMultiaddr(address);
   const limits = { ...DEFAULT_P2P_LIMITS, ...options.limits };
+  const protection = new Protection({ clock, logger, limits, access, trustLoopback });
+  const made = { privateKey, listen, announce, limits, mechanisms, protection, swarmKey };
 
   return options.nursery.start<P2pHost>(async (status) => {
     const stopped = Promise.withResolvers<void>();
-    const libp2p = await startListening({ privateKey, listen, announce, limits, mechanisms });
+    const libp2p = await startListening(made);
+    protection.guard(libp2p);
     try {
       await openNursery(async (nursery) => {
         const known = new Acquaintances();
@@ -156,7 +70,8 @@ export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
         const context = { libp2p, nursery, clock, logger, isStranger, introduceOver: prove };
         const opened = await openMechanisms(mechanisms, context);
         const discoveries = [...(options.discoveries ?? []), ...opened];
-        const host = new Host(libp2p, nursery, limits, { ...options, discoveries }, stopped.promise);
+        const hostOptions = { ...options, limits, discoveries };
+        const host = new Host(libp2p, nursery, protection, hostOptions, stopped.promise);
         known.host = host;
         await host.start();
         serveMechanisms(mechanisms, host, context);
@@ -182,6 +97,11 @@ async function startListening(options: NodeOptions): Promise<Libp2pNode> {
   }
 }
 
+/** The options with all limits filled in. */
+interface HostOptions extends P2pHostOptions {
+  readonly limits: P2pLimits;
+}
+
 class Host implements P2pHost, MechanismHost {
   readonly peerId: string;
   readonly rpc: P2pRpc;
@@ -190,26 +110,25 @@ class Host implements P2pHost, MechanismHost {
   readonly #libp2p: Libp2pNode;
   readonly #nursery: Nursery;
   readonly #limits: P2pLimits;
-  readonly #options: P2pHostOptions;
+  readonly #options: HostOptions;
+  readonly #protection: Protection;
+  readonly #admission: Admission;
   readonly #sessions: Sessions;
   readonly #serve: ProtocolContext;
-  readonly #served = new Set<ServedStream>();
   readonly #channels = new Set<SessionStream>();
   readonly #stopped: Promise<void>;
   readonly #watch: LinkWatch;
-  #closed = false;
   #close: () => void = () => undefined;
-  #stopSweep: () => void = () => undefined;
 
   constructor(
     libp2p: Libp2pNode,
     nursery: Nursery,
-    limits: P2pLimits,
-    options: P2pHostOptions,
+    protection: Protection,
+    options: HostOptions,
     stopped: Promise<void>,
   ) {
     const { clock, logger, authority, methods, sharedToken, table, trustLoopback = true, onMcp } = options;
-    const { sendTokenToOldPeers = false } = options;
+    const { sendTokenToOldPeers = false, limits } = options;
     this.#libp2p = libp2p;
     this.#nursery = nursery;
     this.#limits = limits;
@@ -226,15 +145,28 @@ class Host implements P2pHost, MechanismHost {
       authority,
       clock,
       limits,
+      budgets: protection.budgets,
       sharedToken,
       trustLoopback,
     });
     this.#sessions = sessions;
+    this.#protection = protection;
+    this.#admission = new Admission({ sessions, protection, clock, limits });
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const introduce = (relay: Multiaddr): Promise<void> => this.introduce({ multiaddr: relay.toString() });
     const { discoveries = [], searchOrder: order } = options;
     this.discoveries = discoveries;
-    this.#dialer = new Dialer({ libp2p, table, discoveries, order, clock, logger, acceptsAny, introduce });
+    this.#dialer = new Dialer({
+      libp2p,
+      table,
+      discoveries,
+      order,
+      clock,
+      logger,
+      limits,
+      acceptsAny,
+      introduce,
+    });
     const secret = { sharedToken, sendTokenToOldPeers };
     this.rpc = new P2pRpc({ dialer: this.#dialer, sessions, nursery, clock, logger, limits, ...secret });
     this.#watch = new LinkWatch({ clock, logger, limits, nursery, links: () => this.rpc.links });
@@ -249,7 +181,7 @@ class Host implements P2pHost, MechanismHost {
       const serve = protocol.open(this.#serve);
       if (!serve) continue;
       const onStream = (stream: Stream, connection: Connection): void =>
-        this.#onStream(stream, connection, serve);
+        this.#admission.take(stream, connection, serve);
       await this.#libp2p.handle(protocol.id, onStream, streams);
     }
     followPaths(this.#libp2p, {
@@ -257,7 +189,7 @@ class Host implements P2pHost, MechanismHost {
       nursery: this.#nursery,
       onDirect: (peerId) => this.rpc.moveOffRelay(peerId),
     });
-    this.#sweepLater();
+    this.#admission.watch((nowMs) => this.rpc.closeIdle(nowMs));
     this.#watch.start();
   }
 
@@ -335,7 +267,13 @@ class Host implements P2pHost, MechanismHost {
 
   stats(): P2pStats {
     const connections = this.#libp2p.getConnections().length;
-    return statsOf({ connections, rpc: this.rpc, served: this.#served, wires: this.#wires() });
+    const { offences } = this.#protection;
+    const served = this.#admission.streams;
+    return statsOf({ connections, rpc: this.rpc, served, wires: this.#wires(), offences: offences.count });
+  }
+
+  setAccess(lists: AccessLists): void {
+    this.#protection.setLists(lists);
   }
 
   async close(): Promise<void> {
@@ -356,8 +294,7 @@ class Host implements P2pHost, MechanismHost {
       for (const wire of this.#wires()) wire.abort(reason);
       throw error;
     } finally {
-      this.#closed = true;
-      this.#stopSweep();
+      this.#admission.close();
       this.#watch.stop();
     }
     await Promise.all(this.#wires().map((wire) => wire.close()));
@@ -365,24 +302,7 @@ class Host implements P2pHost, MechanismHost {
 
   /** All streams of our protocols that are open, ours and theirs. */
   #wires(): readonly ServedWire[] {
-    return [...this.rpc.links, ...this.#served, ...this.#channels].map(({ wire }) => wire);
-  }
-
-  #onStream(stream: Stream, connection: Connection, serve: ServeStream): void {
-    const session = this.#sessions.of(connection);
-    const tooMany = session.openStreams >= this.#limits.maxStreams || !session.streams.take();
-    if (this.#closed || tooMany) {
-      stream.abort(
-        tooMany ? new BusyError("too many streams of this protocol") : new ShuttingDownError("closing"),
-      );
-      return;
-    }
-    session.openStreams += 1;
-    const onGone = (gone: ServedStream): void => {
-      session.openStreams -= 1;
-      this.#served.delete(gone);
-    };
-    this.#served.add(serve(stream, session, onGone));
+    return [...this.rpc.links, ...this.#admission.streams, ...this.#channels].map(({ wire }) => wire);
   }
 
   /** Whoever was not asked for by name must be on this machine or in our group, if there is one. */
@@ -398,15 +318,5 @@ class Host implements P2pHost, MechanismHost {
 
   #inTime<T>(fn: () => Promise<T>, target: PeerTarget, { signal }: WaitOptions): Promise<T> {
     return inTime(fn, target, { timeoutMs: this.#limits.connectMs, signal });
-  }
-
-  #sweepLater(): void {
-    const { clock } = this.#options;
-    this.#stopSweep = clock.schedule(() => {
-      const now = clock.now();
-      this.rpc.closeIdle(now);
-      for (const served of this.#served) if (served.isIdleAt(now)) served.wire.closeSoon();
-      this.#sweepLater();
-    }, this.#limits.idleMs / SWEEPS_PER_IDLE);
   }
 }

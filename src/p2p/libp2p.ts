@@ -10,23 +10,16 @@ import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
-import { yamux } from "@libp2p/yamux";
 import { type Multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { nameAddress, parseMultiaddr } from "./address.ts";
+import { guardedMuxer } from "./guarded-muxer.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
-import {
-  ADDRESS_DIAL_MS,
-  CONNECTIONS_PER_SECOND,
-  MAX_EARLY_STREAMS,
-  MAX_PENDING_CONNECTIONS,
-  MONITOR_INTERVAL_MS,
-  type P2pLimits,
-  STREAM_WINDOW_BYTES,
-  UPGRADE_TIMEOUT_MS,
-} from "./limits.ts";
+import type { P2pLimits } from "./limits.ts";
 import type { Mechanism } from "./mechanism.ts";
+import type { Protection } from "./protection.ts";
 import { singleDials } from "./single-dials.ts";
+import { swarmKeyProtector } from "./swarm-key.ts";
 
 /** libp2p's default of 32 parallel pings a connection is for benchmarks; one peer needs one or two. */
 const MAX_PINGS = 4;
@@ -37,6 +30,10 @@ export interface NodeOptions {
   readonly listen: readonly string[];
   readonly announce: readonly string[];
   readonly limits: P2pLimits;
+  /** Absent: everybody is let in, and nothing is counted. */
+  readonly protection?: Protection | undefined;
+  /** The text of the swarm key. Absent: connections to and from any swarm. */
+  readonly swarmKey?: string | undefined;
   /** What is added to it. */
   readonly mechanisms?: readonly Mechanism[] | undefined;
 }
@@ -47,6 +44,8 @@ export async function startLibp2p({
   listen,
   announce,
   limits,
+  protection,
+  swarmKey,
   mechanisms = [],
 }: NodeOptions): Promise<Libp2pNode> {
   const ownPeerId = peerIdFromPrivateKey(privateKey).toString();
@@ -59,24 +58,26 @@ export async function startLibp2p({
     },
     transports: [tcp(), webSockets(), ...mechanisms.flatMap((one) => one.transports ?? [])],
     connectionEncrypters: [noise()],
-    streamMuxers: [
-      yamux({
-        maxEarlyStreams: MAX_EARLY_STREAMS,
-        streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES },
-      }),
-    ],
+    streamMuxers: [protection?.muxer ?? guardedMuxer(limits)],
+    ...(swarmKey === undefined ? {} : { connectionProtector: swarmKeyProtector(swarmKey) }),
     // The default refuses loopback and private addresses in some settings.
-    connectionGater: Object.assign({ denyDialMultiaddr: () => false }, ...mechanisms.map((one) => one.gater)),
+    connectionGater: Object.assign(
+      { denyDialMultiaddr: () => false },
+      protection?.gater,
+      ...mechanisms.map((one) => one.gater),
+    ),
     connectionManager: {
       maxConnections: limits.maxConnections,
-      inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
-      maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS,
-      inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
-      addressDialTimeout: ADDRESS_DIAL_MS,
+      inboundConnectionThreshold: limits.connectionsPerSecond,
+      maxIncomingPendingConnections: limits.maxPending,
+      inboundUpgradeTimeout: limits.upgradeMs,
+      inboundStreamProtocolNegotiationTimeout: limits.negotiateMs,
+      maxParallelDials: limits.maxDials,
+      addressDialTimeout: limits.addressDialMs,
       // None unless asked for: the default asks name servers, whatever the configuration says.
       resolvers: Object.assign({}, ...mechanisms.map((one) => one.resolvers)),
     },
-    connectionMonitor: { pingInterval: MONITOR_INTERVAL_MS },
+    connectionMonitor: { pingInterval: limits.monitorMs },
     services: {
       ...Object.assign({}, ...mechanisms.map((one) => one.services)),
       identify: identify(),

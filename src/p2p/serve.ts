@@ -16,6 +16,7 @@ import {
   errorFacts,
   InvalidInputError,
   McpError,
+  ProtocolError,
 } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { CancelScope, Nursery } from "../nursery/index.ts";
@@ -26,7 +27,7 @@ import type { P2pLimits } from "./limits.ts";
 import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
 import type { PythonCall, PythonDialects } from "./protocols/python-dialects.ts";
 import type { Session } from "./session.ts";
-import { type Sending, Wire, type WireUser } from "./wire.ts";
+import { type Sending, UnreadError, Wire, type WireUser } from "./wire.ts";
 
 /** What serving needs. */
 export interface ServeOptions {
@@ -86,6 +87,8 @@ export class Served implements WireUser {
   /** Answers that may not have left yet. */
   #revocable: Revocable[] = [];
   #channel: WireChannel | undefined;
+  /** Set while the peer's rate is used up. */
+  #stopWaiting: (() => void) | undefined;
   #halfClosed = false;
   /** Answers that belong to no request. */
   strays = 0;
@@ -102,7 +105,11 @@ export class Served implements WireUser {
     this.#python = python;
     this.#options = options;
     this.#onGone = onGone;
-    this.wire = new Wire(stream, this, { ...options, maxFrameBytes: () => session.maxFrameBytes });
+    this.wire = new Wire(stream, this, {
+      ...options,
+      maxFrameBytes: () => session.maxFrameBytes,
+      holdsTooMuch: () => session.budget.holdsTooMuch,
+    });
   }
 
   /** How many calls of this stream are being answered. */
@@ -118,11 +125,12 @@ export class Served implements WireUser {
     );
   }
 
+  isSlowAt(nowMs: number): boolean {
+    return this.wire.isSlowAt(nowMs);
+  }
+
   onMessage(message: JsonObject): void {
-    if (this.#session.isStranger && !this.#session.messages.take()) {
-      this.wire.abort(new BusyError("too many messages from a caller without grants"));
-      return;
-    }
+    if (!this.#isWithinRate()) return;
     const method = message["method"];
     const python = this.#python?.read(message);
     if (python === "ignored") return;
@@ -138,17 +146,41 @@ export class Served implements WireUser {
   }
 
   onRoom(): void {
-    this.wire.resume();
+    if (!this.#stopWaiting) this.wire.resume();
     this.#channel?.room();
   }
 
   onEnd(error: Error | undefined): void {
+    this.#stopWaiting?.();
+    const { budget } = this.#session;
+    if (error instanceof ProtocolError) budget.offend("broken message", error.message);
+    if (error instanceof UnreadError) budget.offend("does not read", error.message);
     for (const scope of this.#running.values()) scope?.cancel("the caller's connection ended");
     this.#running.clear();
     for (const { sent, undo } of this.#revocable) if (!sent) this.#takeBack(undo);
     this.#revocable = [];
     this.#channel?.end(error);
     this.#onGone(this);
+  }
+
+  /** Strangers are cut off beyond their rate; who is known waits until there is room again. */
+  #isWithinRate(): boolean {
+    const { isStranger, budget } = this.#session;
+    if (isStranger) {
+      if (budget.takeMessage()) return true;
+      const error = new BusyError("too many messages from a caller without grants");
+      budget.offend("too many messages", error.message);
+      this.wire.abort(error);
+      return false;
+    }
+    const waitMs = budget.spendMessage();
+    if (waitMs === 0 || this.#stopWaiting) return true;
+    this.wire.pause();
+    this.#stopWaiting = this.#options.clock.schedule(() => {
+      this.#stopWaiting = undefined;
+      this.wire.resume();
+    }, waitMs);
+    return true;
   }
 
   #onAnswer(message: JsonObject): void {
@@ -221,15 +253,16 @@ export class Served implements WireUser {
       return;
     }
     this.#running.set(id, undefined);
-    this.#session.serving += 1;
+    this.#session.budget.serving += 1;
     this.#run(id, failed, answering);
     if (this.wire.isFull) this.wire.pause();
   }
 
   #refusal(id: RequestId): McpError | undefined {
     if (this.#running.has(id)) return new InvalidInputError("a request with this id is being answered");
-    if (this.#session.serving < this.#session.maxServing) return undefined;
-    return new BusyError(`${this.#session.serving} calls of this connection are being answered`);
+    const { budget, maxServing } = this.#session;
+    if (budget.serving < maxServing) return undefined;
+    return new BusyError(`${budget.serving} calls of this peer are being answered`);
   }
 
   #run(id: RequestId, failed: (facts: ErrorFacts) => object, answering: Answering): void {
@@ -252,7 +285,7 @@ export class Served implements WireUser {
   /** A call has ended. If it is not in the map any more nobody waits for it: it was cancelled. */
   #finish(id: RequestId, { answer, undo }: CallEnd): void {
     // Only now, not when it was cancelled: a handler that does not heed its signal still takes its place.
-    this.#session.serving -= 1;
+    this.#session.budget.serving -= 1;
     if (!this.#running.delete(id)) {
       this.#takeBack(undo);
       return;
@@ -296,9 +329,7 @@ export class Served implements WireUser {
       this.#answer(id, { jsonrpc: "2.0", id, result });
     } catch (error) {
       const { code, message } = errorFacts(error);
-      const facts = { peer: session.peerId, code, reason: message };
-      // Anybody can cause this: one line, and no stack.
-      this.#options.logger.warn(facts, "a peer could not prove the shared token");
+      session.budget.offend("wrong proof of the shared token", `${code}: ${message}`);
       this.#answer(id, errorAnswer(id, errorFacts(error)));
       if (session.isExhausted)
         session.connection.abort(new BusyError("too many wrong proofs of the shared token"));

@@ -15,7 +15,7 @@ import {
 } from "../peer/token.ts";
 import type { TokenProof } from "../peer/trace.ts";
 import { isFromThisMachine } from "./address.ts";
-import { Bucket } from "./bucket.ts";
+import type { Budgets, PeerBudget } from "./budget.ts";
 import type { P2pLimits } from "./limits.ts";
 
 /** What sessions are made of. */
@@ -24,6 +24,7 @@ export interface SessionOptions {
   readonly authority: Authority;
   readonly clock: Clock;
   readonly limits: P2pLimits;
+  readonly budgets: Budgets;
   readonly sharedToken: string | undefined;
   /** Whether connections from loopback count as coming from this machine. */
   readonly trustLoopback: boolean;
@@ -39,33 +40,26 @@ export function callerOf(connection: Connection, trustLoopback = true): PeerCall
   };
 }
 
-/** One connection. All its streams share the proof and the limits. */
+/** One connection. All its streams share the proof; what they may use is the peer's, over all its connections. */
 export class Session {
   readonly connection: Connection;
   readonly peerId: string;
-  readonly streams: Bucket;
-  readonly messages: Bucket;
-  /** Streams of ours and theirs that are open. */
-  openStreams = 0;
-  /** Calls that are being answered. */
-  serving = 0;
+  readonly budget: PeerBudget;
   /** What came of our own proof of the token. */
   proof: TokenProof = "unasked";
   readonly #options: SessionOptions;
   #caller: PeerCaller;
   #stranger: boolean;
   #challenge: { readonly context: ProofContext; readonly untilMs: number } | undefined;
-  #proofs = 0;
 
   constructor(connection: Connection, options: SessionOptions) {
-    const { clock, limits } = options;
     this.connection = connection;
     this.#options = options;
     this.#caller = callerOf(connection, options.trustLoopback);
     this.peerId = this.#caller.peerId;
+    this.budget = options.budgets.of(this.peerId);
     this.#stranger = this.#isStranger();
-    this.streams = new Bucket(clock, limits.streamBurst, limits.streamsPerSecond);
-    this.messages = new Bucket(clock, limits.strangerBurst, limits.strangerPerSecond);
+    if (!this.#stranger) this.budget.markKnown();
   }
 
   /** Who calls, as of now. */
@@ -93,6 +87,7 @@ export class Session {
     this.proof = "proven";
     this.#caller = { ...this.#caller, provedToken: true };
     this.#stranger = this.#isStranger();
+    if (!this.#stranger) this.budget.markKnown();
   }
 
   /**
@@ -123,26 +118,25 @@ export class Session {
    * @throws DeniedError if the proof is wrong, too late, or one too many
    */
   prove(params: unknown): { readonly proof: string } {
-    const { sharedToken, clock, limits } = this.#options;
+    const { sharedToken, clock } = this.#options;
     const challenge = this.#challenge;
     this.#challenge = undefined;
     const given = proofSchema.safeParse(params);
-    this.#proofs += 1;
-    const inTime =
-      challenge !== undefined && clock.now() <= challenge.untilMs && this.#proofs <= limits.maxProofs;
+    const { proofs } = this.budget;
+    const inTime = proofs.take() && challenge !== undefined && clock.now() <= challenge.untilMs;
     if (sharedToken === undefined || !given.success || !inTime)
       throw new DeniedError(this.peerId, "shared token");
     if (!isProofOf(sharedToken, "client", challenge.context, given.data.proof)) {
       throw new DeniedError(this.peerId, "shared token");
     }
-    this.#proofs = 0;
+    proofs.refill();
     this.markProven();
     return { proof: proofOf(sharedToken, "server", challenge.context) };
   }
 
   /** Whether it has used up its attempts at proving. */
   get isExhausted(): boolean {
-    return this.#proofs >= this.#options.limits.maxProofs;
+    return !this.budget.proofs.hasAny;
   }
 
   #isStranger(): boolean {

@@ -19,29 +19,33 @@ export interface P2pStats {
   readonly peakUnsentBytes: number;
   /** Answers that came after their call was given up, or to no call at all. */
   readonly strayAnswers: number;
+  /** What peers did against the rules, altogether. */
+  readonly offences: number;
 }
 
 /** What is counted. */
 export interface StatsOptions {
   readonly connections: number;
   readonly rpc: P2pRpc;
-  readonly served: ReadonlySet<ServedStream>;
+  readonly served: readonly ServedStream[];
+  readonly offences: number;
   /** Of all open streams of our protocols. */
   readonly wires: readonly ServedWire[];
 }
 
 /** The counts as of now. */
-export function statsOf({ connections, rpc, served, wires }: StatsOptions): P2pStats {
+export function statsOf({ connections, rpc, served, wires, offences }: StatsOptions): P2pStats {
   const { links } = rpc;
   return {
     connections,
     links: links.length,
     inFlight: sum([...links, ...rpc.oldPeers].map((reached) => reached.inFlight)),
-    inboundStreams: served.size,
-    serving: sum([...served].map((stream) => stream.serving)),
+    inboundStreams: served.length,
+    serving: sum(served.map((stream) => stream.serving)),
     unsentBytes: sum(wires.map((wire) => wire.unsentBytes)),
     peakUnsentBytes: Math.max(0, ...wires.map((wire) => wire.peakUnsentBytes)),
     strayAnswers: rpc.counts.strayAnswers,
+    offences,
   };
 }
 

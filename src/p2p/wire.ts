@@ -14,6 +14,8 @@ import type { P2pLimits } from "./limits.ts";
 
 /** How much goes to the stream in one write: enough to fill packets, little enough to keep memory flat. */
 const WRITE_BYTES = 256 * 1024;
+/** Below this a stream is not worth adding up all the others of its peer. */
+const LITTLE_UNSENT_BYTES = 64 * 1024;
 
 /** What a sender may learn about its message, and change while the message still waits. */
 export interface Sending {
@@ -40,6 +42,8 @@ export interface WireOptions {
   readonly clock: Clock;
   /** Largest body that the peer may send, asked for each frame. Default: `limits.maxFrameBytes`. */
   readonly maxFrameBytes?: (() => number) | undefined;
+  /** Whether the peer holds up more than it may on all its streams together. Default: never. */
+  readonly holdsTooMuch?: (() => boolean) | undefined;
   /** How messages become text and back. Default: strict JSON. */
   readonly codec?: WireCodec | undefined;
 }
@@ -58,6 +62,9 @@ interface Frame {
   readonly sending: Sending | undefined;
 }
 
+/** The peer asks and asks, but does not read the answers. */
+export class UnreadError extends ConnectionLostError {}
+
 /** A pipe of JSON messages over `stream`. */
 export class Wire {
   readonly #stream: Stream;
@@ -66,6 +73,9 @@ export class Wire {
   readonly #user: WireUser;
   readonly #decoder: FrameDecoder;
   readonly #codec: WireCodec;
+  readonly #holdsTooMuch: () => boolean;
+  /** Since when the frame is arriving that is not complete, on the clock. */
+  #frameSinceMs: number | undefined;
   #queue: Frame[] = [];
   #queuedBytes = 0;
   #scheduled = false;
@@ -83,7 +93,7 @@ export class Wire {
   constructor(
     stream: Stream,
     user: WireUser,
-    { limits, clock, maxFrameBytes, codec = STRICT_JSON }: WireOptions,
+    { limits, clock, maxFrameBytes, codec = STRICT_JSON, holdsTooMuch = () => false }: WireOptions,
   ) {
     this.#stream = stream;
     this.#limits = limits;
@@ -92,11 +102,15 @@ export class Wire {
     this.lastUsedMs = clock.now();
     this.lastHeardMs = this.lastUsedMs;
     this.#codec = codec;
+    this.#holdsTooMuch = holdsTooMuch;
     const onMessage = (message: JsonObject, bytes: number): void => {
       this.lastUsedMs = clock.now();
+      this.#frameSinceMs = undefined;
       user.onMessage(message, bytes);
     };
-    this.#decoder = new FrameDecoder(maxFrameBytes ?? (() => limits.maxFrameBytes), onMessage, codec.parse);
+    const { maxJsonDepth } = limits;
+    const maxBytes = maxFrameBytes ?? (() => limits.maxFrameBytes);
+    this.#decoder = new FrameDecoder(maxBytes, onMessage, codec.parse, maxJsonDepth);
     stream.addEventListener("message", this.#onData);
     stream.addEventListener("end", this.#onHalfClose);
     stream.addEventListener("close", this.#onClose);
@@ -122,6 +136,19 @@ export class Wire {
     return this.#ended || this.#closing;
   }
 
+  /** Whether the message that has begun takes longer to arrive than any network would need. */
+  isSlowAt(nowMs: number): boolean {
+    if (this.#frameSinceMs === undefined || this.#ended) return false;
+    if (this.#stream.readStatus === "paused") {
+      // It is we who do not read.
+      this.#frameSinceMs = nowMs;
+      return false;
+    }
+    const { frameMs, frameBytesPerSecond } = this.#limits;
+    const allowedMs = frameMs + (this.#decoder.announcedBytes / frameBytesPerSecond) * 1000;
+    return nowMs - this.#frameSinceMs > allowedMs;
+  }
+
   /**
    * Puts a message on its way.
    *
@@ -142,8 +169,9 @@ export class Wire {
     this.lastUsedMs = this.#clock.now();
     const unsent = this.unsentBytes;
     if (unsent > this.peakUnsentBytes) this.peakUnsentBytes = unsent;
-    if (unsent > this.#limits.maxUnsentBytes) {
-      this.abort(new ConnectionLostError(`the peer does not read: ${unsent} bytes wait for it`));
+    const isDead = unsent > LITTLE_UNSENT_BYTES && this.#holdsTooMuch();
+    if (isDead || unsent > this.#limits.maxUnsentBytes) {
+      this.abort(new UnreadError(`the peer does not read: ${unsent} bytes wait for it`));
     } else if (!this.#scheduled) {
       this.#scheduled = true;
       // A tick asked for in a microtask comes when all microtasks are done: what they send goes along.
@@ -201,6 +229,8 @@ export class Wire {
       const { data } = event;
       if (data instanceof Uint8Array) this.#decoder.push(data);
       else for (const chunk of data) this.#decoder.push(chunk);
+      if (!this.#decoder.isInsideFrame) this.#frameSinceMs = undefined;
+      else this.#frameSinceMs ??= this.#clock.now();
     } catch (error) {
       this.abort(error instanceof Error ? error : new ProtocolError(String(error)));
     }

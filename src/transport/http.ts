@@ -1,6 +1,6 @@
 /** The server's side of MCP over Streamable HTTP, on loopback: both eras on one URL. */
 import { once } from "node:events";
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { isIPv4 } from "node:net";
 import type { Transport } from "@modelcontextprotocol/server";
 import type { Clock } from "../clock.ts";
@@ -11,6 +11,7 @@ import { sendJson } from "./http/answer.ts";
 import { HttpChannel } from "./http/channel.ts";
 import { createEndpoint, type Endpoint } from "./http/endpoint.ts";
 import type { SchemaLookup } from "./http/headers.ts";
+import { HTTP_LIMITS } from "./http/limits.ts";
 import type { PlainToolLookup } from "./http/plain-call.ts";
 import { DEFAULT_MAX_SESSIONS, Sessions } from "./http/sessions.ts";
 
@@ -22,8 +23,6 @@ export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
 export const DEFAULT_MCP_PATH = "/mcp";
 /** How long running requests may take to end when the server closes. */
 export const HTTP_DRAIN_MS = 5000;
-/** How long a client may take to send its request: the largest body in this time is a slow line, not a stalled one. */
-const REQUEST_TIMEOUT_MS = 60_000;
 
 /** What {@link startHttp} needs. */
 export interface HttpOptions {
@@ -92,7 +91,9 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     plainTool: options.plainTool ?? (() => undefined),
     onStream: (response) => open.delete(response),
   });
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, handler(endpoint, open, options));
+  const server = createServer(serverLimits(), handler(endpoint, open, options));
+  server.maxConnections = HTTP_LIMITS.maxConnections.value;
+  server.maxHeadersCount = HTTP_LIMITS.maxHeaders.value;
   await options.attachModern(channel);
   try {
     await listen(server, host, port);
@@ -110,6 +111,18 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   };
   let closing: Promise<void> | undefined;
   return { url: urlOf(server, host, path), close: () => (closing ??= close()) };
+}
+
+/** Slow clients are answered 408 and cut off by node:http itself. */
+function serverLimits(): ServerOptions {
+  const { requestMs, headersMs, keepAliveMs, checkMs, maxHeaderBytes } = HTTP_LIMITS;
+  return {
+    requestTimeout: requestMs.value,
+    headersTimeout: headersMs.value,
+    keepAliveTimeout: keepAliveMs.value,
+    connectionsCheckingInterval: checkMs.value,
+    maxHeaderSize: maxHeaderBytes.value,
+  };
 }
 
 type Handler = (request: ServerResponse["req"], response: ServerResponse) => void;

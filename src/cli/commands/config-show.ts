@@ -17,7 +17,7 @@ const HIDDEN = "(hidden)";
 /** Shows the configuration. */
 export const configShow: Command = {
   name: "config show",
-  summary: "Show every setting: its value and where that is from.",
+  summary: "Show every setting, its value and where that is from, and every limit in force.",
   description:
     "Takes the same flags as mcpp serve, so it shows what they would do. Secrets are not shown: of a mounted server only its program or host.",
   args: [],
@@ -28,7 +28,7 @@ export const configShow: Command = {
     { line: "mcpp config show", does: "what is in force" },
     { line: "MCPP_PORT=9000 mcpp config show --json", does: "for programs" },
   ],
-  json: '{"ok":true,"file":string|null,"settings":{[name]:{"value":any,"origin":string,"flag":string|null,"env":string,"key":string|null}}}',
+  json: '{"ok":true,"file":string|null,"settings":{[name]:{"value":any,"origin":string,"flag":string|null,"env":string,"key":string|null}},"limits":{[name]:{"value":number,"unit":string}}}',
 
   async run({ flags, out }) {
     const loaded = loadConfig({ flags });
@@ -39,10 +39,18 @@ export const configShow: Command = {
       rows.map(({ name, value, origin, flag, env, key }) => [name, { value, origin, flag, env, key }]),
     );
     out.note(`configuration file: ${loaded.file ?? "none"}`);
-    out.result(table(lines, out.isTerminal ? ["SETTING", "VALUE", "FROM"] : undefined), {
+    const { effectiveLimits } = await import("../../node/limits.ts");
+    const limits = effectiveLimits(loaded.config);
+    const shown = limits.map(({ name, shown: value, setting = "fixed" }) => [
+      `limit ${name}`,
+      value,
+      setting,
+    ]);
+    out.result(table([...lines, ...shown], out.isTerminal ? ["SETTING", "VALUE", "FROM"] : undefined), {
       ok: true,
       file: loaded.file ?? null,
       settings,
+      limits: Object.fromEntries(limits.map(({ name, value, unit }) => [name, { value, unit }])),
     });
   },
 };

@@ -13,6 +13,7 @@ import { doctor } from "./doctor.ts";
 import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
+import { swarmKey } from "./swarm-key.ts";
 import { status } from "./status.ts";
 import { storeCheck } from "./store-check.ts";
 import { submit } from "./submit.ts";
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   doctor,
   status,
   id,
+  swarmKey,
   configShow,
   storeCheck,
 ];

@@ -9,6 +9,7 @@ import { HTTP } from "./http.ts";
 import { P2P } from "./p2p.ts";
 import { REACH } from "./reach.ts";
 import { RENDEZVOUS } from "./rendezvous.ts";
+import { PROTECTION } from "./protection.ts";
 import { SERVER } from "./server.ts";
 import type { Setting, SettingName, SettingTable } from "./setting.ts";
 import { TOOLS } from "./tools.ts";
@@ -22,6 +23,7 @@ export const SETTINGS: SettingTable = {
   ...HTTP,
   ...P2P,
   ...REACH,
+  ...PROTECTION,
   ...DISCOVERY,
   ...RENDEZVOUS,
   ...GITHUB,

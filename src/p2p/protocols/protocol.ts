@@ -30,6 +30,8 @@ export interface ServedStream {
   /** How many requests of this stream are being answered. */
   readonly serving: number;
   isIdleAt(nowMs: number): boolean;
+  /** Whether a message takes longer to arrive than it may. Absent: the stream sees to that itself. */
+  isSlowAt?(nowMs: number): boolean;
 }
 
 /** Begins to serve a stream. `onGone` is called once, when it has ended. */

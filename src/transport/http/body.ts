@@ -1,9 +1,10 @@
 /** Reads the body of a request within a limit. */
 import type { IncomingMessage } from "node:http";
 import { ConnectionLostError, InvalidInputError, MessageTooLargeError } from "../../errors.ts";
+import { HTTP_LIMITS } from "./limits.ts";
 
-/** The largest request body: a task's payload and its envelope fit. */
-export const MAX_HTTP_BODY_BYTES: number = 16 * 1024 * 1024;
+/** The largest request body. */
+export const MAX_HTTP_BODY_BYTES: number = HTTP_LIMITS.maxBodyBytes.value;
 
 /**
  * The body as JSON.

@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from "@libp2p/interface";
+import { isDeeper } from "../../../content/depth.ts";
 import { isJsonObject, type JsonObject } from "../../../content/json.ts";
 import { isExactInteger, parsePythonJson, writePythonJson } from "../../../content/python-json.ts";
 import {
@@ -16,6 +17,7 @@ import {
   ProtocolError,
 } from "../../../errors.ts";
 import type { CancelScope } from "../../../nursery/index.ts";
+import { isSameToken } from "../../../peer/token.ts";
 import type { Session } from "../../session.ts";
 import type { ProtocolContext, ServedStream, ServedWire } from "../protocol.ts";
 import { type AnswerOptions, answerOld } from "./answer.ts";
@@ -64,10 +66,7 @@ export class OldStream implements ServedStream {
     stream.addEventListener("message", this.#onData);
     stream.addEventListener("end", this.#onHalfClose);
     stream.addEventListener("close", this.#onClose);
-    this.#stopTimer = shared.context.clock.schedule(
-      () => this.#abort(new ProtocolError("the request did not arrive in time")),
-      REQUEST_MS,
-    );
+    this.#stopTimer = shared.context.clock.schedule(() => this.#tooSlow(), REQUEST_MS);
     // Both may have happened before anybody listened.
     if (stream.status !== "open") queueMicrotask(() => this.#end());
     else if (stream.readableEnded) queueMicrotask(this.#onHalfClose);
@@ -124,6 +123,12 @@ export class OldStream implements ServedStream {
 
   readonly #onClose = (_event: StreamCloseEvent): void => this.#end();
 
+  #tooSlow(): void {
+    const error = new ProtocolError("the request did not arrive in time");
+    this.#session.budget.offend("slow message", error.message);
+    this.#abort(error);
+  }
+
   /** Counts bytes that are held for an unfinished line. */
   #count(bytes: number): void {
     this.#bytes += bytes;
@@ -144,19 +149,23 @@ export class OldStream implements ServedStream {
   #onRequest(): void {
     const session = this.#session;
     const text = this.#takeText();
-    const request = text === undefined ? undefined : parsed(text);
+    const { maxJsonDepth } = this.#shared.context.limits;
+    const request = text === undefined || isDeeper(text, maxJsonDepth) ? undefined : parsed(text);
     if (request === undefined) this.#reply(refused("invalid_json"));
     else if (!isJsonObject(request) || isExactInteger(request)) this.#reply(refused("invalid_message"));
-    else if (session.serving >= session.maxServing) this.#reply(refused("busy"));
+    else if (session.budget.serving >= session.maxServing) this.#reply(refused("busy"));
     else this.#serve(request);
   }
 
   #serve(request: JsonObject): void {
     const { context, answer } = this.#shared;
-    const { caller } = this.#session;
+    const { caller, budget } = this.#session;
+    // It shows the token with each request; what it may use is not that of a stranger from now on.
+    if (context.sharedToken !== undefined && isSameToken(context.sharedToken, request["token"]))
+      budget.markKnown();
     this.#state = "answering";
     this.#stopTimer();
-    this.#session.serving += 1;
+    budget.serving += 1;
     const ended = context.nursery.run(
       (scope) => {
         this.#scope = scope;
@@ -172,7 +181,7 @@ export class OldStream implements ServedStream {
   }
 
   #finish(reply: JsonObject): void {
-    this.#session.serving -= 1;
+    this.#session.budget.serving -= 1;
     this.#reply(reply);
   }
 

@@ -1,0 +1,92 @@
+/** Connections, in total and of one peer and one address. */
+import { type Limit, MINUTE, SECOND } from "./limit.ts";
+
+type Name =
+  | "maxConnections"
+  | "maxPeerConnections"
+  | "maxAddressConnections"
+  | "addressBurst"
+  | "addressPerSecond"
+  | "connectionsPerSecond"
+  | "maxPending"
+  | "maxAddressPending"
+  | "upgradeMs"
+  | "maxDials"
+  | "addressDialMs"
+  | "monitorMs";
+
+/** The limits by name. */
+export const CONNECTION_LIMITS: { readonly [N in Name]: Limit } = {
+  maxConnections: {
+    value: 2048,
+    unit: "count",
+    what: "Connections held; more are refused.",
+    why: "Twice the number of peers that one node is built to serve.",
+  },
+  maxPeerConnections: {
+    value: 8,
+    unit: "count",
+    what: "Connections of one peer that are taken in.",
+    why: "Both ends may dial at once over two protocols of the network, and twice while an address changes.",
+  },
+  maxAddressConnections: {
+    value: 256,
+    unit: "count",
+    what: "Connections from one address (of IPv6: from one /64). This machine itself is bounded by the total only.",
+    why: "A company behind one address; a crowd behind one address leaves seven eighths for others.",
+  },
+  addressBurst: {
+    value: 64,
+    unit: "count",
+    what: "New connections from one address at once; this machine itself is exempt.",
+    why: "Sixty-four nodes that start together behind one address.",
+  },
+  addressPerSecond: {
+    value: 8,
+    unit: "/s",
+    what: "New connections from one address in a second; this machine itself is exempt.",
+    why: "A handshake costs 9 ms of CPU: a fourteenth of a core.",
+  },
+  connectionsPerSecond: {
+    value: 200,
+    unit: "/s",
+    what: "New connections in a second from one address of this machine.",
+    why: "libp2p's default of 5 refuses the second dozen of nodes on one machine.",
+  },
+  maxPending: {
+    value: 256,
+    unit: "count",
+    what: "Handshakes under way.",
+    why: "Ten silent sockets block all new peers with libp2p's default of 10.",
+  },
+  maxAddressPending: {
+    value: 64,
+    unit: "count",
+    what: "Handshakes under way from one address.",
+    why: "A quarter of all, so that silent sockets of one address never block the others.",
+  },
+  upgradeMs: {
+    value: 3 * SECOND,
+    unit: "ms",
+    what: "How long a handshake may take.",
+    why: "It takes 15 ms; a silent socket must not hold its place for libp2p's ten seconds.",
+  },
+  maxDials: {
+    value: 64,
+    unit: "count",
+    what: "Dials of ours under way.",
+    why: "Each costs a handshake; more of them only slow each other down.",
+  },
+  addressDialMs: {
+    value: 3 * SECOND,
+    unit: "ms",
+    what: "How long one address may take before the next is tried.",
+    why: "A dead port says so at once, a lost packet never.",
+  },
+  monitorMs: {
+    value: MINUTE,
+    unit: "ms",
+    what: "How often a silent connection is tested.",
+    why: "Every 10 s, libp2p's default, costs 11 % of a core at 500 connections.",
+  },
+};
