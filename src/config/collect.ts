@@ -10,6 +10,7 @@ export function collect(value: ValueOf): NodeConfig {
   return {
     ...serverSettings(value),
     ...discoverySettings(value),
+    ...registrySettings(value),
     ...reachSettings(value),
     ...workSettings(value),
   };
@@ -71,19 +72,6 @@ function discoverySettings(
   | "announceFile"
   | "announceFiles"
   | "bootstrap"
-  | "githubRegistry"
-  | "githubTitle"
-  | "githubApi"
-  | "githubTokenFile"
-  | "githubToken"
-  | "githubCli"
-  | "githubTtlMs"
-  | "githubRefreshMs"
-  | "githubAuthors"
-  | "githubOldAuthors"
-  | "githubPublish"
-  | "githubLocalAddresses"
-  | "githubCleanup"
   | "publicBootstrap"
   | "dnsaddr"
   | "peerFolder"
@@ -106,19 +94,6 @@ function discoverySettings(
     announceFile: value("announceFile"),
     announceFiles: value("announceFiles"),
     bootstrap: value("bootstrap"),
-    githubRegistry: value("githubRegistry"),
-    githubTitle: value("githubTitle"),
-    githubApi: value("githubApi"),
-    githubTokenFile: value("githubTokenFile"),
-    githubToken: value("githubToken"),
-    githubCli: value("githubCli"),
-    githubTtlMs: value("githubTtlMs"),
-    githubRefreshMs: value("githubRefreshMs"),
-    githubAuthors: value("githubAuthors"),
-    githubOldAuthors: value("githubOldAuthors"),
-    githubPublish: value("githubPublish"),
-    githubLocalAddresses: value("githubLocalAddresses"),
-    githubCleanup: value("githubCleanup"),
     publicBootstrap: value("publicBootstrap"),
     dnsaddr: value("dnsaddr"),
     peerFolder: value("peerFolder"),
@@ -136,6 +111,41 @@ function discoverySettings(
     dhtMode: value("dhtMode"),
     searchOrder: value("searchOrder"),
     heartbeatMs: value("heartbeatMs"),
+  };
+}
+
+function registrySettings(
+  value: ValueOf,
+): Pick<
+  NodeConfig,
+  | "githubRegistry"
+  | "githubTitle"
+  | "githubApi"
+  | "githubTokenFile"
+  | "githubToken"
+  | "githubCli"
+  | "githubTtlMs"
+  | "githubRefreshMs"
+  | "githubAuthors"
+  | "githubOldAuthors"
+  | "githubPublish"
+  | "githubLocalAddresses"
+  | "githubCleanup"
+> {
+  return {
+    githubRegistry: value("githubRegistry"),
+    githubTitle: value("githubTitle"),
+    githubApi: value("githubApi"),
+    githubTokenFile: value("githubTokenFile"),
+    githubToken: value("githubToken"),
+    githubCli: value("githubCli"),
+    githubTtlMs: value("githubTtlMs"),
+    githubRefreshMs: value("githubRefreshMs"),
+    githubAuthors: value("githubAuthors"),
+    githubOldAuthors: value("githubOldAuthors"),
+    githubPublish: value("githubPublish"),
+    githubLocalAddresses: value("githubLocalAddresses"),
+    githubCleanup: value("githubCleanup"),
   };
 }
 
