@@ -12,7 +12,7 @@ import type { Logger } from "../logger.ts";
 import { abortable, cancelScope, Limiter, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { AddressClass, DialOutcome } from "../peer/trace.ts";
-import { classOf, nameAddress, relayIn } from "./address.ts";
+import { classOf, nameAddress, peerIdIn, relayIn } from "./address.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
@@ -174,13 +174,22 @@ export class AddressDials {
     return (await cancelScope(dial, { timeoutMs })).value;
   }
 
-  /** A relay serves only whom it knows. One of another make knows no token; whether it serves us shows when it is asked. */
+  /**
+   * A relay serves only whom it knows. One of another make knows no token; whether it serves us shows when it is asked.
+   * Without a connection to it libp2p would look for one at all addresses it ever heard of, and take somebody else who
+   * answers there for the peer behind the relay.
+   *
+   * @throws what kept this node from connecting to the relay
+   */
   async #introduceTo(relay: Multiaddr): Promise<void> {
-    const { introduce, logger } = this.#options;
+    const { introduce, libp2p, logger } = this.#options;
     try {
       await introduce(relay);
     } catch (error) {
       rethrowIfCancelled(error);
+      const relayId = peerIdIn(relay);
+      const reached = libp2p.getConnections().some(({ remotePeer }) => remotePeer.toString() === relayId);
+      if (!reached) throw error;
       logger.debug({ relay: relay.toString(), ...errorFacts(error) }, "not known to a relay");
     }
   }
