@@ -172,7 +172,7 @@ class Heart {
     const startedMs = clock.now();
     const atMs = clock.epochMs();
     try {
-      const call = { timeoutMs: BEAT_TIMEOUT_MS };
+      const call = { timeoutMs: BEAT_TIMEOUT_MS, onlyFound: true };
       const answer = await rpc.call({ peerId }, nodeHeartbeat, { peerId: ownPeerId }, call);
       const rttMs = clock.now() - startedMs;
       const skewMs = skewOf(answer, atMs + rttMs / 2);
