@@ -166,6 +166,34 @@ describe("a node", () => {
     await node.ended;
   });
 
+  it("copies its cache to nodes of its own that connect, and not to strangers", async () => {
+    using folders = temporaryFolder();
+    const quiet = { http: false, workers: "0" };
+    const listen = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"];
+    const cacheReplicas = { connected: true };
+    await using node = await createNode(configIn(join(folders.path, "node"), { ...quiet, listen }), {
+      cacheReplicas,
+    });
+    const at = (web: boolean): string => node.multiaddrs.find((one) => one.includes("/ws/") === web) ?? "";
+    const open = { ...quiet, allowPeer: [node.peerId] };
+    // A WebSocket from loopback may come from anywhere.
+    await using stranger = await createNode(configIn(join(folders.path, "stranger"), open));
+    await assert.rejects(stranger.cacheAt({ multiaddr: at(true) }).has("k"), { code: "E_DENIED" });
+    await using friend = await createNode(configIn(join(folders.path, "friend"), open));
+    await friend.cacheAt({ multiaddr: at(false) }).has("k");
+    await node.cache.set("k", { n: 1 });
+
+    for (let round = 0; round < 800 && !(await friend.cache.has("k")); round++) await sleep(25);
+
+    assert.deepEqual((await friend.cache.get("k"))?.value, { n: 1 });
+    const { replicas } = await node.cache.stats();
+    assert.deepEqual(
+      replicas.map(({ peer }) => peer),
+      [friend.peerId],
+    );
+    assert.equal(await stranger.cache.has("k"), false);
+  });
+
   it("is reached by multiaddr, and lists the tools of what is mounted on it", async () => {
     using folder = temporaryFolder();
     await using node: Node = await createNode(

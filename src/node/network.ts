@@ -93,7 +93,8 @@ function replicate(
     nursery,
     peers,
     connected: connected
-      ? () => table.list().flatMap((peer) => (peer.connected ? [peer.peerId] : []))
+      ? // Anybody may connect; a copy goes to nodes of ours only, and only theirs is taken in.
+        () => table.list().flatMap(({ peerId, connected: is }) => (is && host.isOurs(peerId) ? [peerId] : []))
       : undefined,
   });
   closers.add("the copies of the cache", async () => replication.stop());

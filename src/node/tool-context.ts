@@ -53,10 +53,10 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     queue: (target) => queueAt(rooms, target, caller),
     cache: (target) => (isHere(rooms, target) ? rooms.cache : remoteCache(rpcOf(rooms), target)),
     peerIdOf: async (target) => (isHere(rooms, target) ? rooms.selfPeerId : hostOf(rooms).resolve(target)),
-    status: async (target, detail, timeoutMs) =>
+    status: async (target, detail, options) =>
       isHere(rooms, target)
         ? rooms.status(detail)
-        : rpcOf(rooms).call(target, nodeStatus, { detail }, { signal: call.signal, timeoutMs }),
+        : rpcOf(rooms).call(target, nodeStatus, { detail }, { ...options, signal: call.signal }),
     heartbeat: async (target, peerId, clock) =>
       isHere(rooms, target)
         ? rooms.heartbeat(peerId, clock, caller)

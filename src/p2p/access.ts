@@ -1,5 +1,6 @@
 /** Who may connect at all: lists of peers and addresses that are let in or refused. Refusing wins. */
 import { BlockList, isIP } from "node:net";
+import { peerIdFromString } from "@libp2p/peer-id";
 import { ConfigError } from "../errors.ts";
 
 /** Lists of peer ids, and of addresses: an IP, or a prefix such as `192.0.2.0/24`. */
@@ -22,10 +23,10 @@ export class Access {
   readonly #denyAddresses: BlockList;
   readonly #onlyAddresses: BlockList | undefined;
 
-  /** @throws ConfigError if an address is none */
+  /** @throws ConfigError if a peer id or an address is none */
   constructor({ denyPeers = [], denyAddresses = [], onlyPeers = [], onlyAddresses = [] }: AccessLists) {
-    this.#denyPeers = new Set(denyPeers);
-    this.#onlyPeers = new Set(onlyPeers);
+    this.#denyPeers = new Set(denyPeers.map(plainId));
+    this.#onlyPeers = new Set(onlyPeers.map(plainId));
     this.#denyAddresses = blockList(denyAddresses);
     this.#onlyAddresses = onlyAddresses.length === 0 ? undefined : blockList(onlyAddresses);
   }
@@ -43,6 +44,15 @@ export class Access {
     if (this.#denyAddresses.check(ip, family)) return "on the deny list";
     if (this.#onlyAddresses?.check(ip, family) === false) return "not on the allow list";
     return undefined;
+  }
+}
+
+/** The id as connections have it; it may have been written as a CID. */
+function plainId(text: string): string {
+  try {
+    return peerIdFromString(text).toString();
+  } catch (cause) {
+    throw new ConfigError("a peer list", text, "must be a peer id such as 12D3KooW…", { cause });
   }
 }
 

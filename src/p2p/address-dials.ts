@@ -16,7 +16,7 @@ import { classOf, nameAddress, peerIdIn, relayIn } from "./address.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
-import { dialError, reasonOf } from "./dial-error.ts";
+import { dialError, dialReason } from "./dial-error.ts";
 import type { P2pLimits } from "./limits.ts";
 import { pathOf } from "./path.ts";
 import { firstOf } from "./staggered.ts";
@@ -132,6 +132,7 @@ export class AddressDials {
     record.tried.add(text);
     const kind = classOf(address);
     const row = mechanism.dial(text, kind);
+    const hasSwarmKey = this.#options.libp2p.services.dials.isPrivate;
     const came: { stage: DialStage } = { stage: "connect" };
     try {
       const timeoutMs = this.#options.limits.addressDialMs * (kind === "relay" ? RELAY_DIALS : 1);
@@ -141,20 +142,20 @@ export class AddressDials {
       if (connection === undefined) {
         const outcome = came.stage === "handshake" ? "silent" : "timeout";
         this.#failed(text, wanted, outcome);
-        row.end(outcome);
-        failures.push(new UnreachableError(`${text}: ${wordsOf(outcome)} within ${timeoutMs} ms`));
+        const words = `${wordsOf(outcome, hasSwarmKey)} within ${timeoutMs} ms`;
+        row.end(outcome, words);
+        failures.push(new UnreachableError(`${text}: ${words}`));
         return undefined;
       }
       this.#reached(connection, text, mechanism.name);
       row.end("connected");
       return connection;
     } catch (error) {
-      const cause = endOf(error, came.stage, this.#options.libp2p.services.dials.isPrivate);
-      const facts = { wanted, hasSwarmKey: this.#options.libp2p.services.dials.isPrivate };
-      row.end(cause, cause === "cancelled" ? undefined : reasonOf(error, facts));
+      const cause = endOf(error, came.stage, hasSwarmKey);
+      row.end(cause, cause === "cancelled" ? undefined : dialReason(error, { hasSwarmKey }));
       rethrowIfCancelled(error);
       this.#failed(text, wanted, cause);
-      failures.push(dialError(error, text, facts));
+      failures.push(dialError(error, text, { wanted, hasSwarmKey }));
       return undefined;
     }
   }
@@ -221,6 +222,11 @@ function endOf(error: unknown, stage: DialStage, isPrivate: boolean): DialOutcom
   return causeOf(error, stage, isPrivate);
 }
 
-function wordsOf(outcome: "silent" | "timeout"): string {
-  return outcome === "silent" ? "it was connected, but nobody spoke" : "no answer";
+/** Ends with other swarm keys may each wait for the other to make sense. */
+function wordsOf(outcome: "silent" | "timeout", hasSwarmKey: boolean): string {
+  if (outcome === "timeout") return "no answer";
+  const why = hasSwarmKey
+    ? "lack this node's swarm key or have another one"
+    : "be in a private swarm whose key this node lacks";
+  return `it was connected, but nobody spoke (the peer may ${why})`;
 }

@@ -35,7 +35,9 @@ export class PeerBudget {
   #messageRate: Bucket | undefined;
   #byteRate: Bucket | undefined;
   #proofs: Bucket | undefined;
+  #strangerRate: Bucket | undefined;
   #known = false;
+  #trusted = false;
   #keptOutUntilMs = -Infinity;
   /** Connections of it that are open, whoever dialled. */
   connections = 0;
@@ -61,12 +63,20 @@ export class PeerBudget {
     return this.#known;
   }
 
-  /** From now on it has the allowance of a peer that is known. */
+  /** It may do more than ask for status: from now on it has the allowance of a peer that is known. */
   markKnown(): void {
+    this.#trusted = true;
+    this.markDialled();
+  }
+
+  /**
+   * This node has turned to it: from now on its bytes and streams, which answers need, have the allowance of a peer that
+   * is known. What it asks has not, because it is enough to be found to be dialled.
+   */
+  markDialled(): void {
     if (this.#known) return;
     this.#known = true;
     this.#muxedRate = undefined;
-    this.#messageRate = undefined;
     this.#byteRate = undefined;
   }
 
@@ -92,12 +102,16 @@ export class PeerBudget {
 
   /** Whether one more message of a stranger is answered; it is counted if so. */
   takeMessage(): boolean {
-    return this.#messages().take();
+    const { clock, limits } = this.#options;
+    this.#strangerRate ??= new Bucket(clock, limits.strangerBurst, limits.strangerPerSecond);
+    return this.#strangerRate.take();
   }
 
   /** Counts a message. @returns for how many milliseconds nothing more should be read */
   spendMessage(): number {
-    return this.#messages().spend(1);
+    const { clock, limits } = this.#options;
+    this.#messageRate ??= new Bucket(clock, limits.messageBurst, limits.messagesPerSecond);
+    return this.#messageRate.spend(1);
   }
 
   /** Counts bytes. @returns for how many milliseconds nothing more should be read */
@@ -133,18 +147,10 @@ export class PeerBudget {
   offend(kind: OffenceKind, reason: string, strikes = 1): void {
     const { offences, onKeptOut, clock, limits } = this.#options;
     offences.note({ who: this.peerId, kind, reason });
-    if (this.#known && FORGIVEN.has(kind)) return;
+    if (this.#trusted && FORGIVEN.has(kind)) return;
     if (this.#strikes.spend(strikes) === 0 || this.isKeptOut) return;
     this.#keptOutUntilMs = clock.now() + limits.keepOutMs;
     onKeptOut(this.peerId, kind);
-  }
-
-  #messages(): Bucket {
-    const { clock, limits } = this.#options;
-    this.#messageRate ??= this.#known
-      ? new Bucket(clock, limits.messageBurst, limits.messagesPerSecond)
-      : new Bucket(clock, limits.strangerBurst, limits.strangerPerSecond);
-    return this.#messageRate;
   }
 }
 

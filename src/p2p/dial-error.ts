@@ -19,11 +19,11 @@ export function dialError(error: unknown, place: string, facts: DialFacts): McpE
       cause: error,
     });
   }
-  return new UnreachableError(`${place}: ${reasonOf(error, facts)}`, { cause: error });
+  return new UnreachableError(`${place}: ${dialReason(error, facts)}`, { cause: error });
 }
 
-/** The reason in words, with what to do where this node itself is the reason. */
-export function reasonOf(error: unknown, { hasSwarmKey }: DialFacts): string {
+/** Why a dial failed, as far as its error and this node's own configuration tell. */
+export function dialReason(error: unknown, { hasSwarmKey }: Pick<DialFacts, "hasSwarmKey">): string {
   const said = error instanceof Error ? error.message : String(error);
   if (someOf(error, ({ name }) => REFUSED_HERE.has(name)))
     return "this node's own access lists refuse it (--deny-peer, --deny-address, --only-peer, --only-address, --access-file)";

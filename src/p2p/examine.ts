@@ -39,7 +39,7 @@ export async function examine(
   const before = dialer.connectionsTo(target);
   const made: Connection[] = [];
   const ask = async (connection: Connection): Promise<void> => {
-    answers.push(await askWho(connection, rpc, clock));
+    answers.push(await askWho(connection, target, { rpc, clock }));
   };
   try {
     await moveOnAfter(timeoutMs, () =>
@@ -67,12 +67,16 @@ export async function examine(
   };
 }
 
-async function askWho(connection: Connection, rpc: P2pRpc, clock: Clock): Promise<PeerAnswer> {
+async function askWho(
+  connection: Connection,
+  target: PeerTarget,
+  { rpc, clock }: Pick<ExamineOptions, "rpc" | "clock">,
+): Promise<PeerAnswer> {
   const address = connection.remoteAddr.toString();
   const peerId = connection.remotePeer.toString();
   const path = pathOf(connection);
   try {
-    return await rpc.over(connection, async (ask, proof) => {
+    return await rpc.over(connection, target, async (ask, proof) => {
       const startedMs = clock.now();
       const atMs = clock.epochMs();
       const status = await ask(nodeStatus, { detail: false }, ASK_MS);

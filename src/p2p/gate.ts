@@ -95,8 +95,7 @@ export class Gate implements ConnectionGater {
     const peerId = id.toString();
     // An address without an id may lead to anybody.
     if (this.#access.refusesPeer(peerId) !== undefined) return true;
-    // We turned to it, so its answers get the allowance of a peer that is known.
-    this.#count(peerId, connection).markKnown();
+    this.#count(peerId, connection).markDialled();
     return false;
   };
 

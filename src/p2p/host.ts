@@ -1,5 +1,6 @@
 /** This node on the peer-to-peer network: it serves its methods, calls those of others, and carries MCP. */
 import type { Connection, Stream } from "@libp2p/interface";
+import { peerIdFromString } from "@libp2p/peer-id";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { covers } from "../authority/grant.ts";
 import { InvalidInputError, ShuttingDownError, UnreachableError } from "../errors.ts";
@@ -214,8 +215,7 @@ class Host implements P2pHost, MechanismHost {
   isOurs(peerId: string): boolean {
     const { authority } = this.#options;
     return this.#libp2p
-      .getConnections()
-      .filter(({ remotePeer }) => remotePeer.toString() === peerId)
+      .getConnections(peerIdFromString(peerId))
       .some((connection) => covers(authority.grantsOf(this.#sessions.of(connection).caller), "work"));
   }
 

@@ -76,6 +76,8 @@ export interface P2pHost {
   openChannel(target: PeerTarget, options?: WaitOptions): Promise<MessageChannel>;
   /** The id of the peer that a target means, authenticated. @throws UnreachableError, PeerIdentityError */
   resolve(target: PeerTarget, options?: WaitOptions): Promise<string>;
+  /** Whether a peer that is connected is one of ours: on this machine, allowed by name, or with the shared token. */
+  isOurs(peerId: string): boolean;
   /**
    * Whether a peer is one of ours: it is on this machine, on the allow-list, or has proven the shared token. Connects
    * to find out.

@@ -52,6 +52,8 @@ export class P2pRpc implements RpcClient {
   readonly #leaving = new Set<Link>();
   readonly #found = new Map<string, string>();
   readonly #opening = new Map<string, Promise<Reached>>();
+  /** Old peers that were called by somebody who named them. */
+  readonly #named = new Set<string>();
 
   constructor(options: P2pRpcOptions) {
     this.#options = options;
@@ -142,8 +144,16 @@ export class P2pRpc implements RpcClient {
     return this.#options.dialer.ownPeerId;
   }
 
-  /** Lets `work` ask the peer at the other end of just this connection, over a stream of its own that is then closed. */
-  async over<T>(connection: Connection, work: (ask: AskOver, proof: TokenProof) => Promise<T>): Promise<T> {
+  /**
+   * Lets `work` ask the peer at the other end of just this connection, over a stream of its own that is then closed.
+   *
+   * @param target - what was asked for
+   */
+  async over<T>(
+    connection: Connection,
+    target: PeerTarget,
+    work: (ask: AskOver, proof: TokenProof) => Promise<T>,
+  ): Promise<T> {
     const reached = await this.#reach.over(connection, () => undefined);
     const ask: AskOver = async (method, input, timeoutMs) => {
       const untilMs = this.#options.clock.now() + timeoutMs;
@@ -151,7 +161,7 @@ export class P2pRpc implements RpcClient {
       const asked =
         reached instanceof Link
           ? reached.request(method.name, input, request)
-          : reached.request(method.name, input, { ...request, named: true });
+          : reached.request(method.name, input, { ...request, named: isNamed(target) });
       return outputOf(method, await abandonOnCancel(asked));
     };
     try {
@@ -182,7 +192,7 @@ export class P2pRpc implements RpcClient {
     input: I,
     options: LateOptions<O>,
   ): Promise<unknown> {
-    const { signal, timeoutMs = DEFAULT_RPC_TIMEOUT_MS, onLate } = options;
+    const { signal, timeoutMs = DEFAULT_RPC_TIMEOUT_MS, onLate, onlyFound = false } = options;
     const untilMs = this.#options.clock.now() + timeoutMs;
     const request: RequestOptions = {
       timeoutMs,
@@ -195,7 +205,8 @@ export class P2pRpc implements RpcClient {
       const link = this.#openLink(aim) ?? (await this.#openInTime(aim, request));
       try {
         if (link instanceof Link) return await link.request(method.name, input, request);
-        return await link.request(method.name, input, { ...request, named: isNamed(target) });
+        const named = this.#isNamed(target, link.peerId, onlyFound);
+        return await link.request(method.name, input, { ...request, named });
       } catch (error) {
         rethrowIfCancelled(error);
         if (attempt > 1 || !this.#mayRepeat(link, method, error)) throw error;
@@ -203,6 +214,14 @@ export class P2pRpc implements RpcClient {
         if (!method.idempotent) aim = { ...target, peerId: link.peerId };
       }
     }
+  }
+
+  #isNamed(target: PeerTarget, peerId: string, onlyFound: boolean): boolean {
+    if (onlyFound) return this.#named.has(peerId);
+    if (!isNamed(target)) return false;
+    if (this.#named.size >= MAX_FOUND) this.#named.clear();
+    this.#named.add(peerId);
+    return true;
   }
 
   #mayRepeat<I, O>(reached: Reached, method: Method<I, O>, error: unknown): boolean {

@@ -25,9 +25,12 @@ import type { PeerTable } from "./table.ts";
 
 /** How often is looked whose turn it is. */
 const TICK_MS = 1000;
-/** How many peers a tick asks: a beat costs both sides about a millisecond, so this is a hundredth of a core at most. */
+/**
+ * How many peers a tick asks that are connected, and how many others: a beat costs both sides about a millisecond, so
+ * this is two hundredths of a core at most.
+ */
 const MAX_BEATS = 8;
-/** How many are asked at once. */
+/** How many are asked at once, of either kind. */
 const CONCURRENCY = 4;
 /** A peer that is there answers in milliseconds; one on another continent through a relay in one or two seconds. */
 const BEAT_TIMEOUT_MS = 5000;
@@ -77,33 +80,44 @@ export function startHeartbeat(options: HeartbeatOptions): void {
 class Heart {
   readonly #options: HeartbeatOptions;
   readonly #random: () => number;
-  readonly #limiter = new Limiter(CONCURRENCY);
   readonly #turns = new Map<string, Turn>();
-  #wake: (() => void) | undefined;
+  /** Who is being asked. */
+  readonly #asked = new Set<string>();
+  readonly #wakes = new Set<() => void>();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     this.#random = options.random ?? Math.random;
   }
 
-  async run(): Promise<never> {
-    const unsubscribe = this.#options.table.onNew(() => this.#wake?.());
+  async run(): Promise<void> {
+    const unsubscribe = this.#options.table.onNew((peer) => {
+      if (isOurs(peer)) for (const wake of this.#wakes) wake();
+    });
     try {
-      for (;;) {
-        const peers = this.#due();
-        await openNursery(async (nursery) => {
-          for (const peer of peers)
-            nursery.startSoon(() => this.#limiter.run(() => this.#beat(peer)), "beat");
-        });
-        await this.#pause(this.#around(TICK_MS));
-      }
+      // Apart, because anybody can name any number of peers that are only waited for.
+      await openNursery(async (nursery) => {
+        for (const connected of [true, false])
+          nursery.startSoon(() => this.#keepAsking(connected), connected ? "connected peers" : "other peers");
+      });
     } finally {
       unsubscribe();
     }
   }
 
-  /** Whose turn it is, those who wait longest first. */
-  #due(): readonly Peer[] {
+  async #keepAsking(connected: boolean): Promise<never> {
+    const limiter = new Limiter(CONCURRENCY);
+    for (;;) {
+      const peers = this.#due(connected);
+      await openNursery(async (nursery) => {
+        for (const peer of peers) nursery.startSoon(() => limiter.run(() => this.#beat(peer)), "beat");
+      });
+      await this.#pause(this.#around(TICK_MS));
+    }
+  }
+
+  /** Whose turn it is of those who are connected, or of the others; who waits longest first. */
+  #due(connected: boolean): readonly Peer[] {
     const { table, clock, ownPeerId } = this.#options;
     const now = clock.now();
     const ours = table.list().filter((peer) => peer.peerId !== ownPeerId && isOurs(peer));
@@ -111,14 +125,15 @@ class Heart {
     this.#forgetGone(ours);
     const due = ours
       .map((peer) => ({ peer, atMs: this.#turnOf(peer, now).atMs }))
-      .filter(({ atMs }) => atMs <= now)
+      .filter(({ peer, atMs }) => peer.connected === connected && atMs <= now)
       .toSorted((a, b) => a.atMs - b.atMs)
       .map(({ peer }) => peer);
     const asked: Peer[] = [];
     for (const peer of due) {
       if (asked.length >= MAX_BEATS) break;
-      if (!peer.connected && kept++ >= MAX_KEPT_PEERS) continue;
+      if (this.#asked.has(peer.peerId) || (!connected && kept++ >= MAX_KEPT_PEERS)) continue;
       asked.push(peer);
+      this.#asked.add(peer.peerId);
     }
     return asked;
   }
@@ -151,6 +166,8 @@ class Heart {
     } catch (error) {
       rethrowIfCancelled(error);
       logger.debug({ peer: peerId, ...errorFacts(error) }, "a peer did not answer a heartbeat");
+    } finally {
+      this.#asked.delete(peerId);
     }
     this.#missed(peerId, misses + 1);
   }
@@ -172,7 +189,7 @@ class Heart {
     const startedMs = clock.now();
     const atMs = clock.epochMs();
     try {
-      const call = { timeoutMs: BEAT_TIMEOUT_MS };
+      const call = { timeoutMs: BEAT_TIMEOUT_MS, onlyFound: true };
       const answer = await rpc.call({ peerId }, nodeHeartbeat, { peerId: ownPeerId }, call);
       const rttMs = clock.now() - startedMs;
       const skewMs = skewOf(answer, atMs + rttMs / 2);
@@ -193,13 +210,19 @@ class Heart {
   }
 
   /** Waits, or until a new peer is known. */
-  #pause(ms: number): Promise<unknown> {
-    return moveOnAfter(ms, () =>
-      suspend<void>((resume, fail) => {
-        this.#wake = resume;
-        return fail;
-      }),
-    );
+  async #pause(ms: number): Promise<void> {
+    let wake: (() => void) | undefined;
+    try {
+      await moveOnAfter(ms, () =>
+        suspend<void>((resume, fail) => {
+          wake = resume;
+          this.#wakes.add(resume);
+          return fail;
+        }),
+      );
+    } finally {
+      if (wake) this.#wakes.delete(wake);
+    }
   }
 }
 

@@ -61,6 +61,11 @@ export interface CallOptions {
 export interface RpcOptions extends CallOptions {
   /** How long the answer may take. Default {@link DEFAULT_RPC_TIMEOUT_MS}. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Whether nobody named the peer: the node asks it of its own accord because some mechanism has found it. Such a peer
+   * is not shown the shared token itself, whatever it speaks, unless a call that named it was. Default false.
+   */
+  readonly onlyFound?: boolean | undefined;
 }
 
 /** Options of a call whose answer matters even if its caller has given up. */

@@ -8,6 +8,9 @@ export const MAX_KNOWN_PEERS = 10_000;
 /** More addresses of one peer than this are noise; libp2p dials at most 25. */
 export const MAX_PEER_ADDRESSES = 16;
 
+/** Addresses of one peer that hearsay does not push out: half, so that it still has room for what is new. */
+const MAX_TRIED_ADDRESSES = 8;
+
 /** Strangers that have left and are remembered all the same: whoever likes can make identities without end. */
 export const MAX_STRANGERS = 1000;
 
@@ -62,6 +65,8 @@ export function createPeerTable(options: PeerTableOptions): PeerTable {
   const { clock, capacity = MAX_KNOWN_PEERS, strangers = MAX_STRANGERS } = options;
   // A map keeps the order of insertion, and a peer is put back at its end whenever it is heard.
   const peers = new Map<string, Peer>();
+  /** Of each peer, addresses that the peer itself or the owner gave, or that led to it. */
+  const tried = new Map<string, readonly string[]>();
   const ranks = new Ranks();
   const listeners = new Set<(peer: Peer) => void>();
   const put = (peer: Peer): void => {
@@ -74,12 +79,19 @@ export function createPeerTable(options: PeerTableOptions): PeerTable {
     if (!known) return;
     ranks.remove(known);
     peers.delete(peerId);
+    tried.delete(peerId);
   };
 
   return {
     heard(peerId, facts) {
       const known = peers.get(peerId);
-      const peer = merge(peerId, known, facts, clock);
+      const { multiaddrs: given = [], method, seen = facts.connected === true } = facts;
+      if (given.length > 0 && (seen || method === "explicit"))
+        tried.set(
+          peerId,
+          [...new Set([...given, ...(tried.get(peerId) ?? [])])].slice(0, MAX_TRIED_ADDRESSES),
+        );
+      const peer = merge(peerId, known, facts, { clock, tried: tried.get(peerId) ?? [] });
       put(peer);
       const excess = ranks.strangers > strangers ? ranks.oldestStranger() : undefined;
       if (excess !== undefined) forget(excess);
@@ -92,10 +104,9 @@ export function createPeerTable(options: PeerTableOptions): PeerTable {
     forgetAddress(peerId, multiaddr) {
       const known = peers.get(peerId);
       if (!known) return;
-      peers.set(peerId, {
-        ...known,
-        multiaddrs: known.multiaddrs.filter((address) => address !== multiaddr),
-      });
+      const others = (all: readonly string[]): readonly string[] => all.filter((one) => one !== multiaddr);
+      peers.set(peerId, { ...known, multiaddrs: others(known.multiaddrs) });
+      tried.set(peerId, others(tried.get(peerId) ?? []));
     },
     forget,
     onNew(listener) {
@@ -164,7 +175,19 @@ function rankOf(group: string): number {
   return RANKS.indexOf(group.split(" ")[0] ?? "");
 }
 
-function merge(peerId: string, known: Peer | undefined, facts: PeerFacts, clock: Clock): Peer {
+/** The first of the addresses, and all of those that were tried. */
+function fitting(multiaddrs: readonly string[], tried: readonly string[]): readonly string[] {
+  const kept = new Set(tried);
+  let room = MAX_PEER_ADDRESSES - kept.size;
+  return multiaddrs.filter((address) => kept.has(address) || room-- > 0);
+}
+
+interface Merging {
+  readonly clock: Clock;
+  readonly tried: readonly string[];
+}
+
+function merge(peerId: string, known: Peer | undefined, facts: PeerFacts, { clock, tried }: Merging): Peer {
   const multiaddrs = [...new Set([...(facts.multiaddrs ?? []), ...(known?.multiaddrs ?? [])])];
   const methods = [
     ...new Set([...(known?.methods ?? []), ...(facts.method === undefined ? [] : [facts.method])]),
@@ -174,7 +197,7 @@ function merge(peerId: string, known: Peer | undefined, facts: PeerFacts, clock:
   const refused = facts.refused === undefined ? known?.refused : (facts.refused ?? undefined);
   return {
     peerId,
-    multiaddrs: multiaddrs.slice(0, MAX_PEER_ADDRESSES),
+    multiaddrs: fitting(multiaddrs, tried),
     method: methods[0] ?? "explicit",
     methods: methods.slice(0, MAX_METHODS),
     connected,

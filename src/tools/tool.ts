@@ -7,7 +7,7 @@ import type { JsonObject } from "../content/json.ts";
 import { InvalidInputError } from "../errors.ts";
 import type { Finding } from "../peer/finding.ts";
 import type { Peer } from "../peer/peer.ts";
-import type { PeerTarget } from "../peer/rpc.ts";
+import type { PeerTarget, RpcOptions } from "../peer/rpc.ts";
 import type { PeerDiagnosis } from "../peer/trace.ts";
 import type { OutboxEntry } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
@@ -46,7 +46,7 @@ export interface ToolContext {
   /** The peer id of whoever serves `target`: this node's own if the target names nobody. */
   peerIdOf(target: PeerTarget): Promise<string>;
   /** The status of the node at `target`, in the shape of the old wire (contract.md 2.6). */
-  status(target: PeerTarget, detail: boolean, timeoutMs: number): Promise<JsonObject>;
+  status(target: PeerTarget, detail: boolean, options: Omit<RpcOptions, "signal">): Promise<JsonObject>;
   /** Tells the node at `target` that `peerId` is alive. Answers in the shape of the old wire (contract.md 2.11). */
   heartbeat(target: PeerTarget, peerId: string, clock: JsonObject | undefined): Promise<JsonObject>;
   /** Calls a tool of the node at `target`: its own tools and those of its mounted servers. */

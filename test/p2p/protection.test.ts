@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "../../src/logger.ts";
 import { Access } from "../../src/p2p/access.ts";
@@ -34,17 +35,20 @@ function budgets(clock: TestClock, limits = {}): { readonly all: Budgets; readon
   return { all: new Budgets({ clock, limits: every, offences, onKeptOut }), kept };
 }
 
+const newId = async (): Promise<string> => peerIdOf(await newIdentity());
+
 describe("access lists", () => {
-  it("refuse what is denied even if it is allowed too, and what is not allowed if anything is", () => {
+  it("refuse what is denied even if it is allowed too, and what is not allowed if anything is", async () => {
+    const [bad, good, other] = [await newId(), await newId(), await newId()];
     const access = new Access({
-      denyPeers: ["bad"],
-      onlyPeers: ["bad", "good"],
+      denyPeers: [bad],
+      onlyPeers: [bad, good],
       denyAddresses: ["10.1.0.0/16", "2001:db8::/32"],
       onlyAddresses: ["10.0.0.0/8", "2001:db8::1"],
     });
-    assert.equal(access.refusesPeer("bad"), "on the deny list");
-    assert.equal(access.refusesPeer("good"), undefined);
-    assert.equal(access.refusesPeer("other"), "not on the allow list");
+    assert.equal(access.refusesPeer(bad), "on the deny list");
+    assert.equal(access.refusesPeer(good), undefined);
+    assert.equal(access.refusesPeer(other), "not on the allow list");
     assert.equal(access.refusesAddress("10.1.2.3"), "on the deny list");
     assert.equal(access.refusesAddress("10.2.2.3"), undefined);
     assert.equal(access.refusesAddress("192.0.2.1"), "not on the allow list");
@@ -54,6 +58,16 @@ describe("access lists", () => {
   it("are refused with an address that is none", () => {
     for (const entry of ["10.0.0.0/33", "10.0.0", "10.0.0.0/8/8", "host", "::1/x"])
       assert.throws(() => new Access({ denyAddresses: [entry] }), { code: "E_CONFIG" });
+  });
+
+  it("mean the same peer however its id is written, and are refused with an id that is none", async () => {
+    const id = peerIdFromString(await newId());
+    const access = new Access({ denyPeers: [id.toCID().toString()] });
+    assert.equal(access.refusesPeer(id.toString()), "on the deny list");
+    for (const text of ["12D3KooWtypo", "nobody", ""]) {
+      assert.throws(() => new Access({ denyPeers: [text] }), { code: "E_CONFIG" });
+      assert.throws(() => new Access({ onlyPeers: [text] }), { code: "E_CONFIG" });
+    }
   });
 
   it("end connections that are open, and let new ones in again, without a restart", LIMIT, () =>
@@ -113,6 +127,19 @@ describe("a private swarm", LIMIT, () => {
 });
 
 describe("the allowance of a peer", () => {
+  it("is a stranger's for what it asks, also when this node has dialled it", () => {
+    const clock = new TestClock();
+    const offences = new Offences({ clock, logger: silentLogger, limits: DEFAULT_P2P_LIMITS });
+    let keptOut = 0;
+    const onKeptOut = (): void => void (keptOut += 1);
+    const budget = new Budgets({ clock, limits: DEFAULT_P2P_LIMITS, offences, onKeptOut }).opened("peer");
+    budget.markDialled();
+    for (let i = 0; i < 40; i++) assert.ok(budget.takeMessage());
+    assert.equal(budget.takeMessage(), false);
+    for (let i = 0; i < 30; i++) budget.offend("too many messages", "a flood");
+    assert.equal(keptOut, 1);
+  });
+
   it("is one for all its connections", LIMIT, () =>
     withHosts(async (open) => {
       const host = await open({ limits: { maxStreams: 3, maxPeerConnections: 2 } });

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { systemClock } from "../../src/clock.ts";
 import { silentLogger } from "../../src/logger.ts";
 import { sleep, type Nursery } from "../../src/nursery/index.ts";
-import { type P2pHost, startLookout } from "../../src/p2p/index.ts";
+import { newIdentity, type P2pHost, startLookout } from "../../src/p2p/index.ts";
 import type { Discovery, PeerHint } from "../../src/peer/discovery.ts";
 import { startHeartbeat } from "../../src/peer/heartbeat.ts";
 import { nodeHeartbeat } from "../../src/peer/methods.ts";
@@ -32,6 +35,31 @@ interface Beating {
   readonly table: PeerTable;
   /** From whom it has heard heartbeats. */
   readonly heard: Set<string>;
+  /** How many it has heard. */
+  beats: number;
+}
+
+/** Accepts connections and never says anything. */
+async function silentServer(): Promise<
+  AsyncDisposable & { readonly address: string; readonly connections: number }
+> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const at = server.address();
+  if (at === null || typeof at === "string") throw new TypeError("no port");
+  return {
+    address: `/ip4/127.0.0.1/tcp/${at.port}`,
+    get connections() {
+      return sockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
 }
 
 /** A host that looks out and beats, and answers heartbeats with a time that is `aheadMs` off. */
@@ -42,9 +70,10 @@ async function beating(
   aheadMs = 0,
 ): Promise<Beating> {
   const table = createPeerTable({ clock: systemClock });
-  const heard = new Set<string>();
+  const received = { heard: new Set<string>(), beats: 0 };
   const answers = serve(nodeHeartbeat, async ({ peerId }) => {
-    heard.add(peerId);
+    received.heard.add(peerId);
+    received.beats += 1;
     table.heard(peerId, { trusted: true, seen: true });
     return Promise.resolve({ ok: true, at_ms: Date.now() + aheadMs });
   });
@@ -57,7 +86,7 @@ async function beating(
   startLookout({ ...common, discoveries: host.discoveries });
   const connect = (peerId: string): Promise<boolean> => host.connectKnown(peerId);
   startHeartbeat({ ...common, clock: systemClock, rpc: host.rpc, intervalMs: 1000, connect });
-  return { host, table, heard };
+  return Object.assign(received, { host, table });
 }
 
 async function eventually(condition: () => boolean): Promise<void> {
@@ -92,6 +121,28 @@ describe("the heartbeat", LIMIT, () => {
       await b.host.close();
       await eventually(() => row()?.stale === true);
       await eventually(() => row()?.connected === false);
+    }));
+
+  it("goes on asking those who are there, however many are named who never answer", () =>
+    withHosts(async (open, nursery) => {
+      await using silent = await silentServer();
+      const point = new MeetingPoint();
+      const a = await beating(open, nursery, point);
+      const b = await beating(open, nursery, undefined);
+      point.add(b.host);
+      const row = (): ReturnType<PeerTable["get"]> => a.table.get(b.host.peerId);
+      await eventually(() => row()?.rttMs !== undefined);
+      for (let i = 0; i < 16; i++) {
+        const peerId = peerIdFromPrivateKey(await newIdentity()).toString();
+        a.table.heard(peerId, { multiaddrs: [`${silent.address}/p2p/${peerId}`], method: "rendezvous" });
+      }
+      await eventually(() => silent.connections >= 4);
+      const beats = b.beats;
+
+      // The next dials begin when these have been given up.
+      await eventually(() => b.beats > beats || silent.connections >= 8);
+
+      assert.ok(b.beats > beats, "not asked while dials to those who are silent were under way");
     }));
 
   it("answers whoever may work here with its own, and leaves strangers alone", () =>

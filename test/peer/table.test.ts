@@ -38,6 +38,21 @@ describe("the table of peers", () => {
     assert.deepEqual(table.addresses("a"), []);
   });
 
+  it("does not lose addresses that were right, or that the owner gave, to whatever others claim", () => {
+    const table = createPeerTable({ clock: new TestClock() });
+    table.heard("a", { multiaddrs: ["/given"], method: "explicit" });
+    table.heard("a", { multiaddrs: ["/right"], connected: true });
+    for (const more of ["x", "y"])
+      table.heard("a", { multiaddrs: Array.from({ length: 16 }, (_, i) => `/${more}/${i}`), method: "mdns" });
+    assert.equal(table.addresses("a").length, 16);
+    assert.equal(table.addresses("a")[0], "/y/0");
+    assert.ok(table.addresses("a").includes("/given"));
+    assert.ok(table.addresses("a").includes("/right"));
+    table.forgetAddress("a", "/right");
+    table.heard("a", { multiaddrs: ["/z"], method: "mdns" });
+    assert.equal(table.addresses("a").includes("/right"), false);
+  });
+
   it("is bounded: the one unheard for longest goes, those connected stay", () => {
     const table = createPeerTable({ clock: new TestClock(), capacity: 3 });
     table.heard("connected", { connected: true });

@@ -12,10 +12,20 @@ export const findingSchema: z.ZodType<Finding> = z.object({
 });
 
 /** Addresses and paths say how the owner's network and machine are laid out. */
-const PLACES = /\/(?:ip4|ip6|dns\w*)\/\S+|(?:\/[\w.-]+){2,}|\b\d{1,3}(?:\.\d{1,3}){3}\b/g;
+const PLACES =
+  /\/(?:ip4|ip6|dns\w*)\/\S+|(?:\/[\w.-]+){2,}|\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[\da-f]{1,4}:|:){2,7}(?:[\da-f]{1,4})?(?![\w:])/gi;
+
+function hidden(text: string): string {
+  return text.replaceAll(PLACES, "(hidden)");
+}
 
 /** The findings as `caller` may see them. */
 export function findingsFor(caller: Caller, findings: readonly Finding[]): Finding[] {
   if (caller.kind === "owner") return [...findings];
-  return findings.map((finding) => ({ ...finding, what: finding.what.replaceAll(PLACES, "(hidden)") }));
+  return findings.map(({ code, level, what, next }) => ({
+    code,
+    level,
+    what: hidden(what),
+    ...(next !== undefined && { next: hidden(next) }),
+  }));
 }

@@ -129,11 +129,10 @@ function withAllCapabilities(rows: readonly Row[], input: Input, context: ToolCo
 /** The row with what the peer says it can do, or with why it did not say. */
 async function withCapabilities(row: Row, input: Input, context: ToolContext): Promise<Row> {
   try {
-    const answer = await context.status(
-      { peerId: row.peer_id },
-      input.capabilities_detail,
-      input.capabilities_timeout_s * 1000,
-    );
+    const answer = await context.status({ peerId: row.peer_id }, input.capabilities_detail, {
+      timeoutMs: input.capabilities_timeout_s * 1000,
+      onlyFound: true,
+    });
     return { ...row, capabilities: isJsonObject(answer["capabilities"]) ? answer["capabilities"] : null };
   } catch (error) {
     rethrowIfCancelled(error);

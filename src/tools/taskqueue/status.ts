@@ -27,6 +27,9 @@ export const status: Tool = defineTool({
   deadlineMs: deadlineOf,
 
   async run(input, context) {
-    return { ok: true, ...(await context.status(targetOf(input), input.detail, deadlineOf(input))) };
+    return {
+      ok: true,
+      ...(await context.status(targetOf(input), input.detail, { timeoutMs: deadlineOf(input) })),
+    };
   },
 });

@@ -1,8 +1,14 @@
 /** Old peers that answer badly or not at all, and what may be sent to whom. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemClock } from "../../../src/clock.ts";
+import { silentLogger } from "../../../src/logger.ts";
+import { sleep } from "../../../src/nursery/index.ts";
+import { startLookout } from "../../../src/p2p/index.ts";
 import type { Discovery } from "../../../src/peer/discovery.ts";
+import { startHeartbeat } from "../../../src/peer/heartbeat.ts";
 import { nodeStatus, toolCall } from "../../../src/peer/methods.ts";
+import { createPeerTable } from "../../../src/peer/table.ts";
 import { remoteQueue } from "../../../src/task/remote.ts";
 import { text, withHosts } from "../hosts.ts";
 import { type Answer, lineServer, oldQueue, sessionServer } from "./servers.ts";
@@ -145,5 +151,25 @@ describe("the shared token", LIMIT, () => {
         server.requests.map(({ token }) => token),
         [undefined, undefined, TOKEN, TOKEN],
       );
+    }));
+
+  it("is not sent to a peer that was only found, by what the node does of its own accord", () =>
+    withHosts(async (open, nursery) => {
+      await using server = await lineServer(oldQueue());
+      const hint = { multiaddrs: [server.address], peerId: server.peerId, method: "test" };
+      const discovery: Discovery = { name: "test", find: () => Promise.resolve([hint]) };
+      const table = createPeerTable({ clock: systemClock });
+      const allowed = { sharedToken: TOKEN, sendTokenToOldPeers: true };
+      const host = await open({ ...allowed, table, discoveries: [discovery] });
+      const common = { table, nursery, logger: silentLogger, ownPeerId: host.peerId };
+      const connect = (peerId: string): Promise<boolean> => host.connectKnown(peerId);
+      startLookout({ ...common, discoveries: host.discoveries });
+      startHeartbeat({ ...common, clock: systemClock, rpc: host.rpc, intervalMs: 1000, connect });
+
+      while (server.requests.length === 0) await sleep(20);
+      await host.examine({ multiaddr: server.address.slice(0, server.address.indexOf("/p2p/")) });
+
+      assert.ok(server.requests.length >= 2);
+      assert.equal(server.lines.join("").includes(TOKEN), false);
     }));
 });
