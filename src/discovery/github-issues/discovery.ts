@@ -11,6 +11,7 @@ import type { Clock } from "../../clock.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import { Limiter, type Nursery, rethrowIfCancelled, shield, sleep } from "../../nursery/index.ts";
+import { isPublicAddress } from "../../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { GithubApi } from "./api.ts";
 import { Changes } from "./changes.ts";
@@ -29,7 +30,6 @@ import {
   SETTLE_MS,
   WITHDRAW_MS,
 } from "./limits.ts";
-import { isPublicAddress } from "./public-address.ts";
 import { isAddressOf, signRecord } from "./record.ts";
 import { isLive } from "./registry-record.ts";
 import { Registry } from "./registry.ts";

@@ -17,7 +17,8 @@ import {
   retry,
   suspend,
 } from "../../nursery/index.ts";
-import { isLoopbackAddr, nameAddress, parseMultiaddr } from "../address.ts";
+import { nameAddress, parseMultiaddr } from "../address.ts";
+import { isLoopbackAddr } from "../address-scope.ts";
 import type { Mechanism, MechanismContext, MechanismHost } from "../mechanism.ts";
 import { pathOf } from "../path.ts";
 import { refreshAddresses } from "./addresses.ts";
