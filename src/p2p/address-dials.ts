@@ -30,7 +30,7 @@ export interface AddressDialsOptions {
   readonly clock: Clock;
   readonly limits: P2pLimits;
   /** Makes this node known to a relay. */
-  readonly introduce: (relay: Multiaddr) => Promise<void>;
+  readonly introduceTo: (relay: Multiaddr) => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -178,9 +178,9 @@ export class AddressDials {
 
   /** A relay serves only whom it knows. One of another make knows no token; whether it serves us shows when it is asked. */
   async #introduceTo(relay: Multiaddr): Promise<void> {
-    const { introduce, logger } = this.#options;
+    const { introduceTo, logger } = this.#options;
     try {
-      await introduce(relay);
+      await introduceTo(relay);
     } catch (error) {
       rethrowIfCancelled(error);
       logger.debug({ relay: relay.toString(), ...errorFacts(error) }, "not known to a relay");

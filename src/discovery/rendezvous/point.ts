@@ -24,7 +24,7 @@ import { MAX_ANSWER_BYTES, REQUEST_MS } from "./limits.ts";
 import { MessageStream } from "./message-stream.ts";
 
 type Message<T extends RendezvousMessage["type"]> = Extract<RendezvousMessage, { readonly type: T }>;
-type PointContext = Pick<MechanismContext, "libp2p" | "introduceOver">;
+type PointContext = Pick<MechanismContext, "libp2p" | "introduce">;
 
 /** The server does not know our cookie any more. */
 export class StaleCookieError extends ProtocolError {}
@@ -47,7 +47,7 @@ export class RendezvousPoint {
   async connect(): Promise<Connection> {
     return this.#inTime(async () => {
       const connection = await abortable((signal) => this.#context.libp2p.dial(this.address, { signal }));
-      await this.#context.introduceOver(connection);
+      await this.#context.introduce(connection);
       return connection;
     });
   }

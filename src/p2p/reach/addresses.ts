@@ -37,7 +37,7 @@ export function ownAddresses(confirms: boolean): Mechanism {
         return {};
       },
     },
-    serve(_host, context) {
+    serve(context) {
       context.nursery.startSoon(() => follow(confirm, context), "follow the addresses of this machine");
     },
   };

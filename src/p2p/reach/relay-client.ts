@@ -19,7 +19,7 @@ import {
 } from "../../nursery/index.ts";
 import { nameAddress, parseMultiaddr } from "../address.ts";
 import { isLoopbackAddr } from "../address-scope.ts";
-import type { Mechanism, MechanismContext, MechanismHost } from "../mechanism.ts";
+import type { Mechanism, MechanismContext } from "../mechanism.ts";
 import { pathOf } from "../path.ts";
 import { refreshAddresses } from "./addresses.ts";
 
@@ -70,9 +70,9 @@ export function relayClient(via: readonly string[]): Mechanism {
       },
     ],
     addresses: () => [...told.values()].flat(),
-    serve(host, context) {
+    serve(context) {
       for (const relay of via) {
-        const place = new Place(parseMultiaddr(relay), { host, context, told, transport });
+        const place = new Place(parseMultiaddr(relay), { context, told, transport });
         context.nursery.startSoon(() => place.keep(), `keep a place at ${relay}`);
       }
     },
@@ -80,7 +80,6 @@ export function relayClient(via: readonly string[]): Mechanism {
 }
 
 interface PlaceOptions {
-  readonly host: MechanismHost;
   readonly context: MechanismContext;
   /** The addresses at each relay. */
   readonly told: Map<string, readonly string[]>;
@@ -128,13 +127,14 @@ class Place {
   }
 
   async #reserve(): Promise<Connection> {
-    const { host, context, transport } = this.#options;
+    const { context, transport } = this.#options;
     const { libp2p } = context;
     if (!isReserving(transport)) throw new TypeError("libp2p's relay transport is another one than expected");
     const connection = await this.#dial();
     const relay = connection.remotePeer;
     await this.#requireRelay(relay);
-    await this.#introduce(host);
+    // A relay that serves only its own must know us; one of another make does not ask.
+    await context.introduce(connection);
     try {
       await abandonOnCancel(transport.reservationStore.addRelay(relay, "configured"));
     } catch (cause) {
@@ -153,17 +153,6 @@ class Place {
       rethrowIfCancelled(cause);
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new UnreachableError(`the relay ${this.#name} is not reached: ${reason}`, { cause });
-    }
-  }
-
-  /** A relay that serves only its own must know us; one of another make does not ask. */
-  async #introduce(host: MechanismHost): Promise<void> {
-    try {
-      await host.introduce({ multiaddr: this.#name });
-    } catch (error) {
-      rethrowIfCancelled(error);
-      const facts = { relay: this.#name, ...errorFacts(error) };
-      this.#options.context.logger.debug(facts, "a relay is no node of ours");
     }
   }
 
