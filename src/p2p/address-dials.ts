@@ -17,7 +17,7 @@ import { classOf } from "./address-scope.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
-import { dialError } from "./dial-error.ts";
+import { dialError, reasonOf } from "./dial-error.ts";
 import type { P2pLimits } from "./limits.ts";
 import { pathOf } from "./path.ts";
 import { firstOf } from "./staggered.ts";
@@ -151,12 +151,11 @@ export class AddressDials {
       return connection;
     } catch (error) {
       const cause = endOf(error, came.stage, this.#options.libp2p.services.dials.isPrivate);
-      row.end(cause, cause === "cancelled" ? undefined : messageOf(error));
+      const facts = { wanted, hasSwarmKey: this.#options.libp2p.services.dials.isPrivate };
+      row.end(cause, cause === "cancelled" ? undefined : reasonOf(error, facts));
       rethrowIfCancelled(error);
       this.#failed(text, wanted, cause);
-      failures.push(
-        dialError(error, text, { wanted, hasSwarmKey: this.#options.libp2p.services.dials.isPrivate }),
-      );
+      failures.push(dialError(error, text, facts));
       return undefined;
     }
   }
@@ -216,8 +215,4 @@ function endOf(error: unknown, stage: DialStage, isPrivate: boolean): DialOutcom
 
 function wordsOf(outcome: "silent" | "timeout"): string {
   return outcome === "silent" ? "it was connected, but nobody spoke" : "no answer";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

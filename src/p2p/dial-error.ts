@@ -22,7 +22,8 @@ export function dialError(error: unknown, place: string, facts: DialFacts): McpE
   return new UnreachableError(`${place}: ${reasonOf(error, facts)}`, { cause: error });
 }
 
-function reasonOf(error: unknown, { hasSwarmKey }: DialFacts): string {
+/** The reason in words, with what to do where this node itself is the reason. */
+export function reasonOf(error: unknown, { hasSwarmKey }: DialFacts): string {
   const said = error instanceof Error ? error.message : String(error);
   if (someOf(error, ({ name }) => REFUSED_HERE.has(name)))
     return "this node's own access lists refuse it (--deny-peer, --deny-address, --only-peer, --only-address, --access-file)";

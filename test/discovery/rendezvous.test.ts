@@ -12,7 +12,7 @@ function mechanism(options: Partial<RendezvousOptions>): Mechanism {
 }
 
 const server = (options: Partial<RendezvousOptions> = {}): Mechanism =>
-  mechanism({ server: true, ...options });
+  mechanism({ server: true, namespace: "the server's own", ...options });
 const client = (point: Site, options: Partial<RendezvousOptions> = {}): Mechanism =>
   mechanism({ points: [point.address], ...options });
 
@@ -48,6 +48,14 @@ describe("a rendezvous node", () => {
     await finds(a, [b]);
     await finds(b, [a]);
     await finds(other, []);
+  });
+
+  it("that is in a namespace itself finds the others, and is found", LIMIT, async () => {
+    await using sites = openSites();
+    const point = await sites.open(server({ namespace: "test" }));
+    const a = await sites.open(client(point));
+    await finds(a, [point]);
+    await finds(point, [a]);
   });
 
   it("forgets at once who takes leave", LIMIT, async () => {
