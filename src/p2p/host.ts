@@ -195,6 +195,10 @@ class Host implements P2pHost, Acquaintance {
     this.#watch.start();
   }
 
+  get examinable(): P2pHost["examinable"] {
+    return (this.#options.mechanisms ?? []).filter(({ examine: looks }) => looks !== undefined);
+  }
+
   multiaddrs(): readonly string[] {
     return this.#libp2p.getMultiaddrs().map(String);
   }

@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { isCancelled, type Nursery } from "../nursery/index.ts";
 import type { Discovery, SelfDescription } from "../peer/discovery.ts";
+import type { Finding } from "../peer/finding.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 
 type TransportFactory = NonNullable<Libp2pInit["transports"]>[number];
@@ -49,6 +50,8 @@ export interface Mechanism {
    * @returns the discovery that it is, if it is one
    */
   open?(context: MechanismContext): Promise<Discovery | undefined>;
+  /** As a discovery's: for what is none, or not only one. */
+  examine?(signal: AbortSignal): Promise<readonly Finding[]>;
   /** Called once, when the host answers calls. */
   serve?(context: MechanismContext): void;
 }

@@ -1,5 +1,5 @@
 /** What the examination of a peer means, in words: see {@link Examination}. */
-import type { Finding, FindingLevel } from "./finding.ts";
+import { byLevel, type Finding } from "./finding.ts";
 import type { DialOutcome, DialTrace, Examination, MechanismTrace, PeerAnswer } from "./trace.ts";
 
 /** Clocks that differ by more spoil leases, expiries and signed records; machines with NTP differ by milliseconds. */
@@ -93,8 +93,7 @@ export function explain(examination: Examination, options: ExplainOptions): read
     ...twins(answers),
     ...(reached ? [reachedFinding(examination)] : []),
   ];
-  const order: readonly FindingLevel[] = ["problem", "note", "ok"];
-  return findings.toSorted((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+  return findings.toSorted(byLevel);
 }
 
 function dialFindings(dial: DialTrace, reached: boolean, { ownIps }: ExplainOptions): readonly Finding[] {

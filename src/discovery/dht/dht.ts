@@ -78,6 +78,7 @@ export function dht({ network, mode, bootstrap, namespace }: DhtOptions): Mechan
         protocol,
         key,
         oldKey,
+        entries: addresses.length,
         mayTell,
       });
       const enough = isPublic ? 1 : addresses.length;

@@ -17,6 +17,7 @@ import {
 import type { MechanismContext } from "../../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { Alarm } from "../pause.ts";
+import { dhtFinding, neighboursOf } from "./examine.ts";
 import { findOldKey, type Provider, provideOldKey } from "./old-providers.ts";
 
 /** How long one look may take; a DHT that has more to say says it at the next. */
@@ -50,6 +51,8 @@ export interface DhtDiscoveryOptions {
   readonly key: CID;
   /** The key of old nodes. Absent: it is not used. */
   readonly oldKey: Uint8Array | undefined;
+  /** How many nodes are configured by which to enter. */
+  readonly entries: number;
   /** Whether an address of this node may be told to the DHT. */
   readonly mayTell: (address: Multiaddr) => boolean;
 }
@@ -67,6 +70,7 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
   const ownPeerId = libp2p.peerId.toString();
   const alarm = new Alarm(context.clock);
   const providers = new Providers(options);
+  let keepers: number | undefined;
 
   const findOne = async (peerId: string): Promise<readonly PeerHint[]> => {
     const id = peerIdFromString(peerId);
@@ -100,7 +104,18 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
       }
       return known();
     },
-    advertise: (self) => keepProviding(options, self, alarm),
+    advertise: (self) =>
+      keepProviding(options, self, alarm, (nodes) => {
+        keepers = nodes;
+      }),
+    examine: async () => [
+      dhtFinding({
+        mode: dht.getMode(),
+        neighbours: neighboursOf(dht),
+        keepers,
+        entries: options.entries,
+      }),
+    ],
   };
   return { discovery, entered: alarm.wake };
 }
@@ -185,6 +200,7 @@ async function keepProviding(
   options: DhtDiscoveryOptions,
   self: SelfDescription,
   alarm: Alarm,
+  onKept: (nodes: number) => void,
 ): Promise<void> {
   const { context, mayTell } = options;
   const { clock, logger } = context;
@@ -207,6 +223,7 @@ async function keepProviding(
       const now = addresses();
       told = now.join();
       const kept = now.length === 0 ? 0 : await provide(options, now);
+      onKept(kept);
       failures = kept > 0 ? 0 : failures + 1;
       if (kept > 0) logger.debug({ nodes: kept }, "nodes of the DHT keep the record of this node");
       const pauseMs = kept > 0 ? (SETTLING_MS[settled] ?? REPUBLISH_MS) : pauseAfter(failures, RETRY);

@@ -33,6 +33,10 @@ export class StaleCookieError extends ProtocolError {}
 export class RendezvousPoint {
   readonly address: Multiaddr;
   readonly #context: PointContext;
+  /** Until when, by the clock, this node is registered. */
+  registeredUntilMs: number | undefined;
+  /** Why the last attempt to register failed. */
+  refusal: Error | undefined;
 
   constructor(address: Multiaddr, context: PointContext) {
     this.address = address;
