@@ -256,10 +256,10 @@ const FAULTS: readonly (readonly [string, string, () => Promise<readonly string[
   ],
   [
     "a rendezvous node that is none",
-    "rendezvous-refused",
+    "rendezvous-none",
     async () => {
       const a = await node({ rendezvous: [first(await node())] });
-      return eventually(() => ask(a, "p2p_doctor"), "rendezvous-refused");
+      return eventually(() => ask(a, "p2p_doctor"), "rendezvous-none");
     },
   ],
   [

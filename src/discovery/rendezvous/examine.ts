@@ -47,6 +47,12 @@ async function examinePoint(point: RendezvousPoint, namespace: string, clock: Cl
       `${reached}, but this node does not stand there: it has no address that others could use, or has just begun`,
       "mcpp serve --listen /ip4/0.0.0.0/tcp/<port>",
     );
+  if (isOtherKind(refusal))
+    return problem(
+      "rendezvous-none",
+      `${reached}, but is no rendezvous node`,
+      "start it with --rendezvous-server, or name another one: --rendezvous <multiaddr>",
+    );
   if (refusal instanceof UnreachableError)
     return note("rendezvous-not-registered", `${reached}, but not registered yet: ${refusal.message}`);
   return problem(
@@ -54,4 +60,9 @@ async function examinePoint(point: RendezvousPoint, namespace: string, clock: Cl
     `${reached}, but does not register this node: ${refusal.message}`,
     "give both nodes the same token (--token-file), and look at the log of the rendezvous node",
   );
+}
+
+/** libp2p found that the peer does not know the protocol. */
+function isOtherKind({ cause }: Error): boolean {
+  return cause instanceof Error && cause.name === "UnsupportedProtocolError";
 }
