@@ -18,10 +18,17 @@ import type { MechanismContext } from "../../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { Alarm } from "../pause.ts";
 import { dhtFinding, neighboursOf } from "./examine.ts";
+import { DHT_LIMITS } from "./limits.ts";
 import { findOldKey, type Provider, provideOldKey } from "./old-providers.ts";
 
-/** How long one look may take; a DHT that has more to say says it at the next. */
-const LOOK_MS = 10_000;
+const {
+  dhtLookMs: { value: LOOK_MS },
+  dhtProvideMs: { value: PROVIDE_MS },
+  dhtProviders: { value: MAX_PROVIDERS },
+  dhtRememberMs: { value: REMEMBER_MS },
+  dhtRepublishMs: { value: REPUBLISH_MS },
+} = DHT_LIMITS;
+
 /** A look that ended so shortly ago is as good as a new one, which costs a stream to each node that is asked. */
 const FRESH_MS = 2000;
 /** Each look that finds nobody new is good for twice as long, up to this. */
@@ -30,18 +37,10 @@ const MAX_FRESH_MS = 15_000;
 const ENOUGH_ANSWERS = 3;
 /** What was found this recently need not be looked for again when one peer is wanted. */
 const RECENT_MS = 30_000;
-/** How long a provider is given out after it was last found; records in a DHT live for a day. */
-const REMEMBER_MS = 600_000;
-/** The most providers that are remembered; kad-dht ends a look at twenty. */
-const MAX_PROVIDERS = 200;
-/** How long providing may take, to up to twenty nodes. */
-const PROVIDE_MS = 30_000;
 /** Pauses while nobody keeps our record. */
 const RETRY = { baseMs: 500, maxMs: 8000 };
 /** Pauses while the neighbourhood still fills: the record has to get to nodes that came later. */
 const SETTLING_MS = [5000, 60_000] as const;
-/** How often the record is renewed, as old nodes do it. */
-const REPUBLISH_MS = 1_800_000;
 
 /** What the discovery is made of. */
 export interface DhtDiscoveryOptions {
