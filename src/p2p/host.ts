@@ -196,7 +196,7 @@ class Host implements P2pHost, Acquaintance {
   }
 
   get examinable(): P2pHost["examinable"] {
-    return (this.#options.mechanisms ?? []).filter(({ examine: looks }) => looks !== undefined);
+    return (this.#options.mechanisms ?? []).filter((mechanism) => "examine" in mechanism);
   }
 
   multiaddrs(): readonly string[] {

@@ -12,7 +12,7 @@ export interface MdnsState {
   /** Peers heard of. */
   readonly heard: number;
   /** Why the socket could not be opened the last time; undefined if it could, or was not tried. */
-  readonly failure: unknown;
+  readonly failure: Error | undefined;
   /** Absent while no socket is open. */
   readonly interfaces: ReturnType<MdnsSocket["interfaces"]> | undefined;
 }
@@ -35,10 +35,9 @@ export function mdnsFinding({
     );
   if (interfaces === undefined) {
     if (failure === undefined) return note("mdns-opening", `mdns: UDP port ${port} is being opened`);
-    const why = failure instanceof Error ? failure.message : String(failure);
     return problem(
       "mdns-socket",
-      `mdns: UDP port ${port} cannot be used: ${why}`,
+      `mdns: UDP port ${port} cannot be used: ${failure.message}`,
       `ss -lunp 'sport = :${port}'`,
     );
   }

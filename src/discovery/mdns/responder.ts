@@ -62,7 +62,7 @@ export class Responder {
   #asksLeft = REPEATED;
   #saysLeft = 0;
   #warned = false;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -158,7 +158,7 @@ export class Responder {
         this.#receive(packet, source);
       this.#socket = await openMdnsSocket({ port, loopback, logger, onPacket });
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
       if (!this.#warned) logger.warn({ port, err: error }, "no multicast DNS for now; it is tried again");
       this.#warned = true;
       return false;
