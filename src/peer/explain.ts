@@ -29,7 +29,7 @@ const DIALS: Readonly<Partial<Record<DialOutcome, readonly [string, string, stri
   ],
   silent: [
     "address-silent",
-    "something accepts connections there and then says nothing: it hangs, or is no libp2p node",
+    "something accepts connections there and then says nothing: it hangs, is no libp2p node, or has another swarm key",
     "look what listens on that port (ss -ltnp), and restart it if it is the node",
   ],
   "no-route": [

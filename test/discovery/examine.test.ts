@@ -36,6 +36,10 @@ const REGISTRY: RegistryState = {
   hasAddress: true,
 };
 
+function codes(state: Partial<RegistryState>): readonly string[] {
+  return registryFindings({ ...REGISTRY, ...state }).map(({ code }) => code);
+}
+
 async function codesOf(discovery: Discovery): Promise<readonly string[]> {
   const findings = (await discovery.examine?.(new AbortController().signal)) ?? [];
   return findings.map(({ code }) => code);
@@ -72,9 +76,6 @@ describe("the DHT says how it stands", () => {
 });
 
 describe("the registry says how it stands", () => {
-  const codes = (state: Partial<RegistryState>): readonly string[] =>
-    registryFindings({ ...REGISTRY, ...state }).map(({ code }) => code);
-
   it("with the issue and the own record", () => {
     assert.deepEqual(codes({}), ["registry-read", "registry-published"]);
     assert.deepEqual(codes({ publish: false }), ["registry-read", "registry-only-read"]);
