@@ -12,7 +12,7 @@ import type { Logger } from "../logger.ts";
 import { abortable, cancelScope, Limiter, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { AddressClass, DialOutcome } from "../peer/trace.ts";
-import { nameAddress, relayIn } from "./address.ts";
+import { nameAddress, peerIdIn, relayIn } from "./address.ts";
 import { classOf } from "./address-scope.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
@@ -142,8 +142,9 @@ export class AddressDials {
       if (connection === undefined) {
         const outcome = came.stage === "handshake" ? "silent" : "timeout";
         this.#failed(text, wanted, outcome);
-        row.end(outcome);
-        failures.push(new UnreachableError(`${text}: ${wordsOf(outcome)} within ${timeoutMs} ms`));
+        const words = `${wordsOf(outcome)} within ${timeoutMs} ms`;
+        row.end(outcome, words);
+        failures.push(new UnreachableError(`${text}: ${words}`));
         return undefined;
       }
       this.#reached(connection, text, mechanism.name);
@@ -175,13 +176,22 @@ export class AddressDials {
     return (await cancelScope(dial, { timeoutMs })).value;
   }
 
-  /** A relay serves only whom it knows. One of another make knows no token; whether it serves us shows when it is asked. */
+  /**
+   * A relay serves only whom it knows. One of another make knows no token; whether it serves us shows when it is asked.
+   * Without a connection to it libp2p would look for one at all addresses it ever heard of, and take somebody else who
+   * answers there for the peer behind the relay.
+   *
+   * @throws what kept this node from connecting to the relay
+   */
   async #introduceTo(relay: Multiaddr): Promise<void> {
-    const { introduceTo, logger } = this.#options;
+    const { introduceTo, libp2p, logger } = this.#options;
     try {
       await introduceTo(relay);
     } catch (error) {
       rethrowIfCancelled(error);
+      const relayId = peerIdIn(relay);
+      const reached = libp2p.getConnections().some(({ remotePeer }) => remotePeer.toString() === relayId);
+      if (!reached) throw error;
       logger.debug({ relay: relay.toString(), ...errorFacts(error) }, "not known to a relay");
     }
   }
@@ -214,5 +224,7 @@ function endOf(error: unknown, stage: DialStage, isPrivate: boolean): DialOutcom
 }
 
 function wordsOf(outcome: "silent" | "timeout"): string {
-  return outcome === "silent" ? "it was connected, but nobody spoke" : "no answer";
+  return outcome === "silent"
+    ? "it was connected, but nobody spoke, as with another swarm key,"
+    : "no answer";
 }

