@@ -90,14 +90,15 @@ export class LeaseLostError extends McpError {
   }
 }
 
-/** A task was to be ended without naming the lease, and more than one lease has been given for it. */
+/** A task was to be ended without naming the lease, where that does not tell which claim is meant. */
 export class LeaseTokenRequiredError extends McpError {
   override readonly name = "LeaseTokenRequiredError";
   readonly code = "E_LEASE_TOKEN_REQUIRED";
   readonly failureClass = "invalid";
 
-  constructor(taskId: string) {
-    super(`task ${taskId} has been claimed more than once`, {
+  /** @param why - as a clause. Default: it was claimed more than once */
+  constructor(taskId: string, why: string = "it has been claimed more than once") {
+    super(`task ${taskId} is ended only by who names the claim: ${why}`, {
       hint: "pass the lease_token that the claim returned",
     });
   }

@@ -56,6 +56,20 @@ describe("a node", () => {
     assert.deepEqual(handles(), before);
   });
 
+  it("does not end a task of another node's queue without the claim's token, and says so", async () => {
+    using folder = temporaryFolder();
+    await using node = await createNode(configIn(folder.path, { http: false, workers: "0" }));
+    await using client = await connect(node);
+    const remote = `/ip4/127.0.0.1/tcp/1/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo`;
+    const ending = client.call("p2p_taskqueue_complete_task", { task_id: "t", remote_multiaddr: remote });
+    await assert.rejects(ending, (error) => {
+      assert.ok(hasCode(error, "E_LEASE_TOKEN_REQUIRED"));
+      assert.match(errorFacts(error).message, /in the queue of another node/);
+      assert.doesNotMatch(errorFacts(error).message, /more than once/);
+      return true;
+    });
+  });
+
   it("gives the largest results to a peer and to MCP clients", { timeout: 60_000 }, async () => {
     using folder = temporaryFolder();
     using other = temporaryFolder();

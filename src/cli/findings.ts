@@ -1,6 +1,6 @@
 /** Findings as people read them. */
 import { isJsonObject, type JsonObject } from "../content/json.ts";
-import type { Finding } from "../peer/finding.ts";
+import { byLevel, type Finding } from "../peer/finding.ts";
 import type { Output, Style } from "./output.ts";
 import { rows, text } from "./tasks.ts";
 
@@ -22,9 +22,8 @@ export function findingsIn(answer: JsonObject): readonly Finding[] {
 
 /** Each finding in a line, with what to try next below it; problems first. */
 export function findingLines(findings: readonly Finding[], out: Output): string {
-  const levels: readonly Finding["level"][] = ["problem", "note", "ok"];
-  const sorted = findings.toSorted((a, b) => levels.indexOf(a.level) - levels.indexOf(b.level));
-  return sorted
+  return findings
+    .toSorted(byLevel)
     .flatMap(({ code, level, what, next }) => {
       const [mark, style] = MARKS[level];
       const line = `${out.style(style, mark)} ${what} [${code}]`;

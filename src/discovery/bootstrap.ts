@@ -2,6 +2,7 @@
 import { ConfigError } from "../errors.ts";
 import { parseMultiaddr, peerIdIn } from "../p2p/index.ts";
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
+import { type Finding, fine, problem } from "../peer/finding.ts";
 import type { Dnsaddr } from "./dnsaddr.ts";
 
 /** How the addresses are read. */
@@ -23,6 +24,10 @@ export function bootstrapDiscovery(
   const listed = addresses.map((text) => ({ text, peerId: idOf(text) }));
   return {
     name: "bootstrap",
+    async examine(signal) {
+      const names = listed.map(({ text }) => text).filter((text) => text.startsWith("/dnsaddr/"));
+      return Promise.all(names.map((text) => examineName(text, dnsaddr, signal)));
+    },
     async find(wanted, signal) {
       const hints: PeerHint[] = [];
       for (const { text, peerId } of listed) {
@@ -33,6 +38,27 @@ export function bootstrapDiscovery(
       return wanted === undefined ? hints : hints.filter(({ peerId }) => peerId === wanted);
     },
   };
+}
+
+async function examineName(
+  text: string,
+  dnsaddr: Dnsaddr | undefined,
+  signal: AbortSignal,
+): Promise<Finding> {
+  if (!dnsaddr)
+    return problem(
+      "dnsaddr-off",
+      `bootstrap: ${text} cannot be used, since --no-dnsaddr forbids to look it up`,
+    );
+  const expanded = await dnsaddr.expand([text], signal);
+  const found = expanded.filter((address) => !address.startsWith("/dnsaddr/"));
+  if (found.length > 0) return fine("dnsaddr", `bootstrap: ${text} stands for ${found.length} addresses`);
+  const name = text.split("/")[2] ?? "";
+  return problem(
+    "dnsaddr-unknown",
+    `bootstrap: no name server says what ${text} stands for`,
+    `dig +short TXT _dnsaddr.${name}`,
+  );
 }
 
 /** One hint for the addresses of each peer; an address that names none is a hint of its own. */

@@ -12,9 +12,9 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { type Nursery, shield, sleepForever } from "../nursery/index.ts";
-import type { Mechanism } from "../p2p/index.ts";
+import { endpointOf, type Mechanism } from "../p2p/index.ts";
 import type { Discovery } from "../peer/discovery.ts";
-import { endpointOf } from "./address-scope.ts";
+import { mdnsFinding } from "./mdns/examine.ts";
 import { LIBP2P_SERVICE, MCP_ACCELERATE_SERVICE } from "./mdns/name.ts";
 import { Responder } from "./mdns/responder.ts";
 import { MDNS_PORT } from "./mdns/socket.ts";
@@ -114,6 +114,7 @@ export function openMdns(node: MdnsNode, options: MdnsOptions): Discovery {
       await responder.heardWithin(FIND_MS, () => responder.hints(wanted).length > 0, { signal, clock });
       return responder.hints(wanted);
     },
+    examine: async () => [mdnsFinding(responder.state)],
     async advertise() {
       responder.announce(true);
       try {
@@ -127,7 +128,7 @@ export function openMdns(node: MdnsNode, options: MdnsOptions): Discovery {
 
 function isBeyondThisMachine(address: string): boolean {
   const { scope } = endpointOf(address);
-  return scope === "private" || scope === "public" || scope === "name";
+  return ["private", "special", "public", "local-name", "name"].includes(scope);
 }
 
 function randomLabel(): string {

@@ -10,10 +10,11 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { type Clock, systemClock } from "../clock.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, errorFacts } from "../errors.ts";
 import { type Logger, silentLogger } from "../logger.ts";
+import { dialable, endpointOf } from "../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../peer/discovery.ts";
-import { dialable, endpointOf } from "./address-scope.ts";
+import { type Finding, fine, note, problem } from "../peer/finding.ts";
 import { parseJson, readSmallFile, removeIfStill, replaceFile } from "./files.ts";
 import { Wakeup } from "./wakeup.ts";
 import { hasEnded, thisWriter, type Writer, writerFields } from "./writer.ts";
@@ -103,6 +104,10 @@ export function peerFolderDiscovery(options: PeerFolderOptions): Discovery {
       }
       return hints;
     },
+    async examine(signal) {
+      const facts = { nowMs: clock.epochMs(), ttlMs, signal };
+      return [await examineFolder(folder, facts, ownPeerId)];
+    },
     async advertise(self) {
       ownPeerId = self.peerId;
       await keepFile(self, { folder, ttlMs, clock, logger });
@@ -158,6 +163,31 @@ export async function readPeerFiles(
     if (ageMs < ttlMs && ageMs > -MAX_AHEAD_MS) files.push({ file: parsed.data, seenAtMs });
   }
   return files.toSorted((a, b) => b.seenAtMs - a.seenAtMs).map(({ file }) => file);
+}
+
+/** Whether the folder is there and private, and whether this node's own file is in it. */
+async function examineFolder(
+  folder: string,
+  facts: Parameters<typeof readPeerFiles>[1],
+  ownPeerId: string | undefined,
+): Promise<Finding> {
+  try {
+    if (!(await isPrivate(folder)))
+      return note("peer-folder-missing", `peer-folder: ${folder} is not there`, `mkdir -m 700 '${folder}'`);
+    const files = await readPeerFiles(folder, facts);
+    const own = files.some(({ peer_id: peerId }) => peerId === ownPeerId);
+    const what = `peer-folder: ${folder} holds ${files.length} files that count`;
+    if (own) return fine("peer-folder", `${what}, this node's among them`);
+    return problem(
+      "peer-folder-not-written",
+      `${what}, but not this node's`,
+      `ls -ld '${folder}'; df '${folder}'`,
+    );
+  } catch (error) {
+    facts.signal.throwIfAborted();
+    const { message } = errorFacts(error);
+    return problem("peer-folder-unusable", `peer-folder: ${message}`, `chmod 700 '${folder}'`);
+  }
 }
 
 async function keepFile(self: SelfDescription, { folder, ttlMs, clock, logger }: Keeping): Promise<void> {

@@ -5,7 +5,7 @@ import { abortable, moveOnAfter, openNursery, rethrowIfCancelled } from "../nurs
 import type { P2pHost } from "../p2p/index.ts";
 import type { Discovery } from "../peer/discovery.ts";
 import { explain, MAX_SKEW_MS } from "../peer/explain.ts";
-import type { Finding } from "../peer/finding.ts";
+import { byLevel, type Finding, fine, note, problem } from "../peer/finding.ts";
 import { isAlive, type Peer } from "../peer/peer.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerDiagnosis } from "../peer/trace.ts";
@@ -13,9 +13,13 @@ import { VERSION } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Network } from "./rooms.ts";
 
-/** How long a check-up and an examination take at most: the command answers within ten seconds. */
-const CHECK_MS = 5000;
-const EXAMINE_MS = 7000;
+/**
+ * How long a check-up takes at most, and an examination with what follows it: the commands answer within ten seconds, and
+ * the slowest mechanism, a rendezvous node that is down, tells so after five.
+ */
+const CHECK_MS = 6000;
+const EXAMINE_MS = 6500;
+const EXPLAIN_MS = 2000;
 /** A report that names more peers than this is not read. */
 const MAX_PEERS = 20;
 
@@ -25,18 +29,26 @@ export interface Doctor {
   why(target: PeerTarget): Promise<PeerDiagnosis>;
 }
 
+type Examinable = Pick<Discovery, "name" | "examine">;
+
 /** A doctor for a node. */
 export function createDoctor(foundation: Foundation, { host }: Network): Doctor {
   return {
     async checkUp() {
       if (host === undefined) return [P2P_OFF];
-      const slow = [...host.discoveries.map((one) => checkDiscovery(one)), checkTwin(host)];
-      const found: Finding[][] = [];
+      // Loaded already, since there is a host.
+      const { isLoopbackAddr } = await import("../p2p/index.ts");
+      const slow = [
+        ...host.discoveries.map((one) => checkDiscovery(one)),
+        ...host.examinable.map((one) => () => examine(one, CHECK_MS)),
+        checkTwin(host),
+      ];
+      const found: (readonly Finding[])[] = [];
       await openNursery(async (nursery) => {
         for (const check of slow) nursery.startSoon(async () => found.push(await check()), "check");
       });
       return [
-        ...listening(foundation, host),
+        ...listening(foundation, host, isLoopbackAddr),
         ...order(foundation, host),
         ...(host.discoveries.length === 0 ? [NOWHERE_TO_LOOK] : []),
         ...found.flat(),
@@ -49,9 +61,10 @@ export function createDoctor(foundation: Foundation, { host }: Network): Doctor 
       const peerId = target.peerId ?? examination.answers[0]?.peerId;
       const options = { selfPeerId: host.peerId, version: VERSION, ownIps: ownIps(), peerId };
       const reached = examination.connections.length > 0 || examination.answers.length > 0;
-      const sources = reached ? [] : host.discoveries;
-      const broken = await Promise.all(sources.map((one) => examineDiscovery(one)));
-      return { findings: [...broken.flat(), ...explain(examination, options)], examination };
+      const sources = reached ? [] : [...host.discoveries, ...host.examinable];
+      const states = await Promise.all(sources.map((one) => examine(one, EXPLAIN_MS)));
+      const broken = states.flat().filter(({ level }) => level !== "ok");
+      return { findings: [...explain(examination, options), ...broken].toSorted(byLevel), examination };
     },
   };
 }
@@ -71,47 +84,46 @@ const NOWHERE_TO_LOOK: Finding = {
 };
 
 /** Asks a discovery who is there, and what is wrong with it. */
-function checkDiscovery(discovery: Discovery): () => Promise<Finding[]> {
+function checkDiscovery(discovery: Discovery): () => Promise<readonly Finding[]> {
   return async () => {
-    const { name } = discovery;
-    const startedMs = performance.now();
-    const findings = [...(await examineDiscovery(discovery))];
-    try {
-      const outcome = await moveOnAfter(CHECK_MS, () =>
-        abortable((signal) => discovery.find(undefined, signal)),
-      );
-      const ms = Math.round(performance.now() - startedMs);
-      if (outcome.value === undefined)
-        findings.push({
-          code: "mechanism-silent",
-          level: "problem",
-          what: `${name}: no answer within ${ms} ms`,
-        });
-      else
-        findings.push({
-          code: "mechanism",
-          level: "ok",
-          what: `${name}: names ${outcome.value.length} peers (${ms} ms)`,
-        });
-    } catch (error) {
-      rethrowIfCancelled(error);
-      const why = error instanceof Error ? error.message : String(error);
-      findings.push({
-        code: "mechanism-failed",
-        level: "problem",
-        what: `${name}: ${why}`,
-        next: "mcpp config show",
-      });
-    }
-    return findings;
+    // Both at once: together they must not take longer than one.
+    const [state, asked] = await Promise.all([examine(discovery, CHECK_MS), askDiscovery(discovery)]);
+    return [...state, asked];
   };
 }
 
-async function examineDiscovery(discovery: Discovery): Promise<readonly Finding[]> {
-  const outcome = await moveOnAfter(CHECK_MS, () =>
-    abortable((signal) => discovery.examine?.(signal) ?? Promise.resolve([])),
-  );
-  return outcome.value ?? [];
+async function askDiscovery(discovery: Discovery): Promise<Finding> {
+  const { name } = discovery;
+  const startedMs = performance.now();
+  try {
+    const outcome = await moveOnAfter(CHECK_MS, () =>
+      abortable((signal) => discovery.find(undefined, signal)),
+    );
+    const ms = Math.round(performance.now() - startedMs);
+    if (outcome.value === undefined) return problem("mechanism-silent", `${name}: no answer within ${ms} ms`);
+    return fine("mechanism", `${name}: names ${outcome.value.length} peers (${ms} ms)`);
+  } catch (error) {
+    rethrowIfCancelled(error);
+    const why = error instanceof Error ? error.message : String(error);
+    return problem("mechanism-failed", `${name}: ${why}`, "mcpp config show");
+  }
+}
+
+/** How something stands by its own account, within `limitMs`. */
+async function examine(one: Examinable, limitMs: number): Promise<readonly Finding[]> {
+  const { name } = one;
+  try {
+    const outcome = await moveOnAfter(limitMs, () =>
+      abortable((signal) => one.examine?.(signal) ?? Promise.resolve([])),
+    );
+    return (
+      outcome.value ?? [note("mechanism-slow", `${name}: did not tell within ${limitMs} ms how it stands`)]
+    );
+  } catch (error) {
+    rethrowIfCancelled(error);
+    const why = error instanceof Error ? error.message : String(error);
+    return [problem("mechanism-failed", `${name}: ${why}`, "mcpp config show")];
+  }
 }
 
 /** Looks for another process with this node's key, wherever anybody says that this node is. */
@@ -130,10 +142,13 @@ function checkTwin(host: P2pHost): () => Promise<Finding[]> {
   };
 }
 
-function listening({ config }: Foundation, host: P2pHost): readonly Finding[] {
+function listening(
+  { config }: Foundation,
+  host: P2pHost,
+  isLoopbackAddr: (address: string) => boolean,
+): readonly Finding[] {
   const bound = host.listening();
-  const loopbackOnly =
-    bound.length > 0 && bound.every((address) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address));
+  const loopbackOnly = bound.length > 0 && bound.every((address) => isLoopbackAddr(address));
   const used = new Set(bound.flatMap((address) => /^\/ip[46]\/([^/]+)/.exec(address)?.[1] ?? []));
   const skipped = [...ownIps()].filter((ip) => !used.has(ip));
   const findings: Finding[] = [
@@ -143,7 +158,7 @@ function listening({ config }: Foundation, host: P2pHost): readonly Finding[] {
       what: `listens on ${[...used].join(", ") || "nothing"}${skipped.length > 0 ? `; not on ${skipped.join(", ")}` : ""}`,
     },
   ];
-  const promised = config.announce.filter((address) => !/^\/(ip4\/127\.|ip6\/::1\/)/.test(address));
+  const promised = config.announce.filter((address) => !isLoopbackAddr(address));
   if (loopbackOnly && promised.length > 0)
     findings.push({
       code: "listens-on-loopback-only",

@@ -1,6 +1,7 @@
 /** All limits of a node as data, with what the settings make of them. */
 import type { NodeConfig } from "../config.ts";
 import { durationText, sizeText } from "../config/kind.ts";
+import { DISCOVERY_LIMIT_GROUPS } from "../discovery/limits.ts";
 import type { LimitUnit } from "../p2p/limits/limit.ts";
 import { P2P_LIMIT_GROUPS, P2P_LIMITS, type P2pLimitName } from "../p2p/limits.ts";
 import { limitsOf } from "./protection.ts";
@@ -29,10 +30,10 @@ export interface EffectiveLimit {
   readonly setting?: string | undefined;
 }
 
-/** All limits of the peer-to-peer wire. @param config - absent: the defaults */
+/** All limits of the peer-to-peer wire and of finding peers. @param config - absent: the defaults */
 export function effectiveLimits(config?: NodeConfig): readonly EffectiveLimit[] {
   const changed: Readonly<Record<string, number | undefined>> = config ? { ...limitsOf(config) } : {};
-  return P2P_LIMIT_GROUPS.flatMap(({ title, limits }) =>
+  return [...P2P_LIMIT_GROUPS, ...DISCOVERY_LIMIT_GROUPS].flatMap(({ title, limits }) =>
     Object.entries(limits).map(([name, { value: standard, unit, what, why }]) => {
       const value = changed[name] ?? standard;
       const setting = isTunable(name) ? TUNED[name] : undefined;

@@ -66,7 +66,8 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
         ? callOwnTool(rooms, name, args, caller, call.signal)
         : rpcOf(rooms).call(target, toolCall, { name, args }, { signal: call.signal, timeoutMs }),
     completeUnfenced: async (target, taskId, outcome) => {
-      if (!isHere(rooms, target)) throw new LeaseTokenRequiredError(taskId);
+      if (!isHere(rooms, target))
+        throw new LeaseTokenRequiredError(taskId, "it is in the queue of another node");
       await rooms.queue.completeHeld(callerName(caller), taskId, outcome);
     },
     peers: () => rooms.table.list(),

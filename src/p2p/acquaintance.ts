@@ -1,4 +1,4 @@
-/** What mechanisms may ask about the peer at the other end of a connection. */
+/** What mechanisms may ask about a peer that is connected. */
 import type { Connection } from "@libp2p/interface";
 import type { Logger } from "../logger.ts";
 import { rethrowIfCancelled } from "../nursery/index.ts";
@@ -6,17 +6,16 @@ import type { MechanismContext } from "./mechanism.ts";
 import type { P2pRpc } from "./rpc.ts";
 
 /** The questions. */
-export type Acquaintance = Pick<MechanismContext, "isStranger" | "introduceOver">;
+export type Acquaintance = Pick<MechanismContext, "isOurs" | "introduce">;
 
 /** Answers them by a host that is made later than the mechanisms, whose discoveries it needs. */
 export class Acquaintances {
-  /** Until there is one, everybody is a stranger. */
+  /** Until there is one, nobody is ours. */
   host: Acquaintance | undefined;
 
-  readonly isStranger = (connection: Connection): boolean => this.host?.isStranger(connection) ?? true;
+  readonly isOurs = (peerId: string): boolean => this.host?.isOurs(peerId) ?? false;
 
-  readonly introduceOver = async (connection: Connection): Promise<void> =>
-    this.host?.introduceOver(connection);
+  readonly introduce = async (connection: Connection): Promise<void> => this.host?.introduce(connection);
 }
 
 /** Proves the shared token over `connection`, if there is one. A peer that wants no proof decides by itself. */

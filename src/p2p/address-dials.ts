@@ -12,7 +12,8 @@ import type { Logger } from "../logger.ts";
 import { abortable, cancelScope, Limiter, openNursery, rethrowIfCancelled } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { AddressClass, DialOutcome } from "../peer/trace.ts";
-import { classOf, nameAddress, peerIdIn, relayIn } from "./address.ts";
+import { nameAddress, peerIdIn, relayIn } from "./address.ts";
+import { classOf } from "./address-scope.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
@@ -29,7 +30,7 @@ export interface AddressDialsOptions {
   readonly clock: Clock;
   readonly limits: P2pLimits;
   /** Makes this node known to a relay. */
-  readonly introduce: (relay: Multiaddr) => Promise<void>;
+  readonly introduceTo: (relay: Multiaddr) => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -183,9 +184,9 @@ export class AddressDials {
    * @throws what kept this node from connecting to the relay
    */
   async #introduceTo(relay: Multiaddr): Promise<void> {
-    const { introduce, libp2p, logger } = this.#options;
+    const { introduceTo, libp2p, logger } = this.#options;
     try {
-      await introduce(relay);
+      await introduceTo(relay);
     } catch (error) {
       rethrowIfCancelled(error);
       const relayId = peerIdIn(relay);

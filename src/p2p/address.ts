@@ -1,11 +1,6 @@
-/** What a multiaddr says about where a peer is. */
-import type { Connection } from "@libp2p/interface";
-import { type Component, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+/** Reading multiaddrs; how far they reach is in `address-scope.ts`. */
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { InvalidInputError } from "../errors.ts";
-import type { AddressClass } from "../peer/trace.ts";
-
-/** 127.0.0.0/8, the loopback network of IPv4. */
-const LOOPBACK_IP4 = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 
 /**
  * Reads a multiaddr.
@@ -49,48 +44,4 @@ export function nameAddress(address: Multiaddr, peerId: string | undefined): Mul
   return peerId === undefined || peerIdIn(address) !== undefined
     ? address
     : address.encapsulate(`/p2p/${peerId}`);
-}
-
-/** Whether a multiaddr leads to this machine's loopback interface and nowhere else; a name or a relay does not. */
-export function isLoopbackAddr(text: string): boolean {
-  return isLoopback(parseMultiaddr(text).getComponents());
-}
-
-/**
- * Whether the other end of a connection is a process on this machine, as far as its address tells.
- *
- * Only plain TCP counts: a WebSocket from loopback may be a reverse proxy that speaks for the whole internet.
- */
-export function isFromThisMachine(connection: Connection): boolean {
-  const parts = connection.remoteAddr.getComponents();
-  const plain = parts.every(
-    ({ name }) => name === "ip4" || name === "ip6" || name === "tcp" || name === "p2p",
-  );
-  return plain && connection.limits === undefined && isLoopback(parts);
-}
-
-/**
- * Networks that are not routed on the internet: RFC 1918, RFC 6598 (between providers and their customers), RFC 3927
- * (link-local), and of IPv6 RFC 4193 (unique local) and link-local.
- */
-const LOCAL_IP4 =
-  /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|169\.254\.)/;
-const LOCAL_IP6 = /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/i;
-
-/** Where an address leads, as far as it says; a name counts as public. */
-export function classOf(address: Multiaddr): AddressClass {
-  const parts = address.getComponents();
-  if (parts.some(({ name }) => name === "p2p-circuit")) return "relay";
-  if (isLoopback(parts)) return "loopback";
-  const host = parts.find(({ name }) => name === "ip4" || name === "ip6" || name.startsWith("dns"));
-  const text = host?.value ?? "";
-  if (host?.name === "ip4") return LOCAL_IP4.test(text) ? "lan" : "public";
-  return LOCAL_IP6.test(text) || text.endsWith(".local") ? "lan" : "public";
-}
-
-function isLoopback(parts: readonly Component[]): boolean {
-  const [host] = parts;
-  if (!host || parts.some(({ name }) => name === "p2p-circuit")) return false;
-  if (host.name === "ip4") return LOOPBACK_IP4.test(host.value ?? "");
-  return host.name === "ip6" && host.value === "::1";
 }

@@ -36,7 +36,7 @@ export interface DialerOptions {
   readonly acceptsAny: (connection: Connection) => Promise<boolean>;
   readonly limits: P2pLimits;
   /** Makes this node known to a relay. */
-  readonly introduce: (relay: Multiaddr) => Promise<void>;
+  readonly introduceTo: (relay: Multiaddr) => Promise<void>;
 }
 
 /** A mechanism gets this head start over the next one: what a file or a peer on the same network needs to answer. */

@@ -9,7 +9,7 @@ import type { Clock } from "../clock.ts";
 import type { Dialer } from "./dialer.ts";
 import type { P2pRpc } from "./rpc.ts";
 import { pathOf } from "./path.ts";
-import { classOf } from "./address.ts";
+import { classOf } from "./address-scope.ts";
 
 /** What examining needs. */
 export interface ExamineOptions {

@@ -7,7 +7,7 @@ import type { Multiaddr } from "@multiformats/multiaddr";
 import { Access, type AccessLists } from "./access.ts";
 import { type AddressLedger, type Admitted, ipOf } from "./address-ledger.ts";
 import type { Budgets, PeerBudget } from "./budget.ts";
-import { isLoopbackAddr } from "./address.ts";
+import { isLoopbackAddr } from "./address-scope.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { OffenceKind, Offences } from "./offences.ts";
 

@@ -19,7 +19,7 @@ import type { Peer } from "../peer/peer.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
 import { checkToken } from "../peer/token.ts";
 import type { AccessLists } from "./access.ts";
-import { Acquaintances, introduceOver } from "./acquaintance.ts";
+import { type Acquaintance, Acquaintances, introduceOver } from "./acquaintance.ts";
 import { Admission } from "./admission.ts";
 import { parseMultiaddr } from "./address.ts";
 import type { MessageChannel } from "./channel.ts";
@@ -30,7 +30,7 @@ import { findPeers, type PeerSearch } from "./find.ts";
 import { type NodeOptions, startLibp2p } from "./libp2p.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { DEFAULT_P2P_LIMITS, type P2pLimits } from "./limits.ts";
-import { advertise, describeSelf, type MechanismHost, openMechanisms, serveMechanisms } from "./mechanism.ts";
+import { advertise, describeSelf, openMechanisms, serveMechanisms } from "./mechanism.ts";
 import { openChannelOver, type SessionStream } from "./open-channel.ts";
 import { LinkWatch } from "./link-watch.ts";
 import type { P2pHost, P2pHostOptions, WaitOptions } from "./p2p-host.ts";
@@ -67,15 +67,15 @@ export async function openP2pHost(options: P2pHostOptions): Promise<P2pHost> {
     try {
       await openNursery(async (nursery) => {
         const known = new Acquaintances();
-        const { isStranger, introduceOver: prove } = known;
-        const context = { libp2p, nursery, clock, logger, isStranger, introduceOver: prove };
+        const { isOurs, introduce } = known;
+        const context = { libp2p, nursery, clock, logger, isOurs, introduce };
         const opened = await openMechanisms(mechanisms, context);
         const discoveries = [...(options.discoveries ?? []), ...opened];
         const hostOptions = { ...options, limits, discoveries };
         const host = new Host(libp2p, nursery, protection, hostOptions, stopped.promise);
         known.host = host;
         await host.start();
-        serveMechanisms(mechanisms, host, context);
+        serveMechanisms(mechanisms, context);
         advertise(discoveries, describeSelf(libp2p, privateKey), { nursery, logger });
         status.started(host);
         await host.untilClosed();
@@ -103,7 +103,7 @@ interface HostOptions extends P2pHostOptions {
   readonly limits: P2pLimits;
 }
 
-class Host implements P2pHost, MechanismHost {
+class Host implements P2pHost, Acquaintance {
   readonly peerId: string;
   readonly rpc: P2pRpc;
   readonly discoveries: readonly Discovery[];
@@ -154,7 +154,9 @@ class Host implements P2pHost, MechanismHost {
     this.#protection = protection;
     this.#admission = new Admission({ sessions, protection, clock, limits });
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
-    const introduce = (relay: Multiaddr): Promise<void> => this.introduce({ multiaddr: relay.toString() });
+    const introduceTo = async (relay: Multiaddr): Promise<void> => {
+      await this.#link({ multiaddr: relay.toString() }, {});
+    };
     const { discoveries = [], searchOrder: order } = options;
     this.discoveries = discoveries;
     this.#dialer = new Dialer({
@@ -166,7 +168,7 @@ class Host implements P2pHost, MechanismHost {
       logger,
       limits,
       acceptsAny,
-      introduce,
+      introduceTo,
     });
     const secret = { sharedToken, sendTokenToOldPeers };
     this.rpc = new P2pRpc({ dialer: this.#dialer, sessions, nursery, clock, logger, limits, ...secret });
@@ -194,6 +196,10 @@ class Host implements P2pHost, MechanismHost {
     this.#watch.start();
   }
 
+  get examinable(): P2pHost["examinable"] {
+    return (this.#options.mechanisms ?? []).filter((mechanism) => "examine" in mechanism);
+  }
+
   multiaddrs(): readonly string[] {
     return this.#libp2p.getMultiaddrs().map(String);
   }
@@ -219,20 +225,12 @@ class Host implements P2pHost, MechanismHost {
       .some((connection) => covers(authority.grantsOf(this.#sessions.of(connection).caller), "work"));
   }
 
-  async introduce(target: PeerTarget): Promise<void> {
-    await this.#link(target, {});
-  }
-
   async trusts(peerId: string, options: WaitOptions = {}): Promise<boolean> {
     const { session } = await this.#link({ peerId }, options);
     return covers(this.#options.authority.grantsOf(session.caller), "work");
   }
 
-  isStranger(connection: Connection): boolean {
-    return this.#sessions.of(connection).isStranger;
-  }
-
-  introduceOver(connection: Connection): Promise<void> {
+  introduce(connection: Connection): Promise<void> {
     return introduceOver(connection, this.rpc, this.#options);
   }
 

@@ -1,6 +1,15 @@
 /** What others use of the peer-to-peer room. */
 export type { AccessLists } from "./access.ts";
-export { isLoopbackAddr, parseMultiaddr, peerIdIn } from "./address.ts";
+export { isRelayed, parseMultiaddr, peerIdIn } from "./address.ts";
+export {
+  type AddressScope,
+  dialable,
+  type Endpoint,
+  endpointOf,
+  ipScope,
+  isLoopbackAddr,
+  isPublicAddress,
+} from "./address-scope.ts";
 export { Bucket } from "./bucket.ts";
 export type { MessageChannel } from "./channel.ts";
 export type { PeerSearch } from "./find.ts";

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { isCancelled, type Nursery } from "../nursery/index.ts";
 import type { Discovery, SelfDescription } from "../peer/discovery.ts";
-import type { PeerTarget } from "../peer/rpc.ts";
+import type { Finding } from "../peer/finding.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 
 type TransportFactory = NonNullable<Libp2pInit["transports"]>[number];
@@ -20,22 +20,13 @@ export interface MechanismContext {
   readonly nursery: Nursery;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether the peer at the other end may do no more than anybody, as far as it has proven by now. */
-  isStranger(connection: Connection): boolean;
-  /** Proves to the peer at the other end that this node is of its group, if both have a shared token. Never fails. */
-  introduceOver(connection: Connection): Promise<void>;
-}
-
-/** What a mechanism may ask of the host when that answers calls. */
-export interface MechanismHost {
-  /** Whether a peer that is connected is one of ours: on this machine, allowed by name, or with the shared token. */
-  isOurs(peerId: string): boolean;
   /**
-   * Connects to a peer and proves the shared token to it, if there is one and the peer wants it.
-   *
-   * @throws UnreachableError, PeerIdentityError, NotSupportedByPeerError if it is no node of ours
+   * Whether a peer that is connected is one of ours: on this machine, allowed by name, or with the shared token. Nobody
+   * is before the host answers calls.
    */
-  introduce(target: PeerTarget): Promise<void>;
+  isOurs(peerId: string): boolean;
+  /** Proves to the peer at the other end that this node is one of its group, if there is a shared token. Never fails. */
+  introduce(connection: Connection): Promise<void>;
 }
 
 /** One thing that is added to the libp2p node. */
@@ -59,8 +50,10 @@ export interface Mechanism {
    * @returns the discovery that it is, if it is one
    */
   open?(context: MechanismContext): Promise<Discovery | undefined>;
+  /** As a discovery's: for what is none, or not only one. */
+  examine?(signal: AbortSignal): Promise<readonly Finding[]>;
   /** Called once, when the host answers calls. */
-  serve?(host: MechanismHost, context: MechanismContext): void;
+  serve?(context: MechanismContext): void;
 }
 
 function contextFor(mechanism: Mechanism, context: MechanismContext): MechanismContext {
@@ -81,12 +74,8 @@ export async function openMechanisms(
 }
 
 /** Tells all of them that the host answers calls. */
-export function serveMechanisms(
-  mechanisms: readonly Mechanism[],
-  host: MechanismHost,
-  context: MechanismContext,
-): void {
-  for (const mechanism of mechanisms) mechanism.serve?.(host, contextFor(mechanism, context));
+export function serveMechanisms(mechanisms: readonly Mechanism[], context: MechanismContext): void {
+  for (const mechanism of mechanisms) mechanism.serve?.(contextFor(mechanism, context));
 }
 
 /** Lets every discovery that can tell others where this node is, until the nursery ends. */

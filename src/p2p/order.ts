@@ -7,14 +7,13 @@ export const KNOWN = "known";
 export const DEFAULT_SEARCH_ORDER: readonly string[] = [
   KNOWN,
   "announce-file",
-  "file-registry",
+  "peer-folder",
   "bootstrap",
   "rendezvous",
   "dht",
   "mdns",
-  "dns-sd",
-  "registry",
   "github-issues",
+  "public-bootstrap",
 ];
 
 /**

@@ -93,6 +93,8 @@ export interface P2pHost {
   connectKnown(peerId: string): Promise<boolean>;
   /** The addresses that sockets are bound to, whatever is announced. */
   listening(): readonly string[];
+  /** What else can tell why this node is not reached. */
+  readonly examinable: readonly Pick<Mechanism, "name" | "examine">[];
   /** All discoveries, those of the mechanisms among them. */
   readonly discoveries: readonly Discovery[];
   /** Measures the round trip to a peer, in milliseconds. @throws UnreachableError */

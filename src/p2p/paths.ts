@@ -2,7 +2,8 @@
 import type { Connection, Libp2p } from "@libp2p/interface";
 import { type Nursery, sleep } from "../nursery/index.ts";
 import type { PeerTable } from "../peer/table.ts";
-import { isFromThisMachine, isLoopbackAddr, nameAddress } from "./address.ts";
+import { nameAddress } from "./address.ts";
+import { isFromThisMachine, isLoopbackAddr } from "./address-scope.ts";
 import { MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL } from "./message.ts";
 import { bestConnection, pathOf } from "./path.ts";
 

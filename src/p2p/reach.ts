@@ -58,8 +58,9 @@ export class Reach {
     if (verdict !== undefined) return this.#oldPeer(connection, verdict);
     const stream = await openStream(connection, [MCP_P2P_PROTOCOL, TASK_QUEUE_PROTOCOL]);
     if (stream.protocol === TASK_QUEUE_PROTOCOL) {
-      stream.abort(new ConnectionLostError("the stream was not used"));
-      return this.#found(connection, "line");
+      const peer = this.#found(connection, "line");
+      peer.keepStream(stream);
+      return peer;
     }
     const { sessions, limits, clock } = this.#options;
     const onOtherDialect = (): void => this.#verdicts.set(peerId, "other");
@@ -79,6 +80,7 @@ export class Reach {
     const wire = await findOldWire(connection, this.#options);
     const peer = this.#found(connection, wire.dialect);
     if (wire.dialect === "session") peer.keep(wire.opened);
+    else peer.keepStream(wire.opened);
     return peer;
   }
 

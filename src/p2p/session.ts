@@ -14,7 +14,7 @@ import {
   proofSchema,
 } from "../peer/token.ts";
 import type { TokenProof } from "../peer/trace.ts";
-import { isFromThisMachine } from "./address.ts";
+import { isFromThisMachine } from "./address-scope.ts";
 import type { Budgets, PeerBudget } from "./budget.ts";
 import type { P2pLimits } from "./limits.ts";
 

@@ -1,5 +1,5 @@
 /** What the examination of a peer means, in words: see {@link Examination}. */
-import type { Finding, FindingLevel } from "./finding.ts";
+import { byLevel, type Finding } from "./finding.ts";
 import type { DialOutcome, DialTrace, Examination, MechanismTrace, PeerAnswer } from "./trace.ts";
 
 /** Clocks that differ by more spoil leases, expiries and signed records; machines with NTP differ by milliseconds. */
@@ -29,7 +29,7 @@ const DIALS: Readonly<Partial<Record<DialOutcome, readonly [string, string, stri
   ],
   silent: [
     "address-silent",
-    "something accepts connections there and then says nothing: it hangs, or is no libp2p node",
+    "something accepts connections there and then says nothing: it hangs, is no libp2p node, or has another swarm key",
     "look what listens on that port (ss -ltnp), and restart it if it is the node",
   ],
   "no-route": [
@@ -93,8 +93,7 @@ export function explain(examination: Examination, options: ExplainOptions): read
     ...twins(answers),
     ...(reached ? [reachedFinding(examination)] : []),
   ];
-  const order: readonly FindingLevel[] = ["problem", "note", "ok"];
-  return findings.toSorted((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+  return findings.toSorted(byLevel);
 }
 
 function dialFindings(dial: DialTrace, reached: boolean, { ownIps }: ExplainOptions): readonly Finding[] {

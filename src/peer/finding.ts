@@ -21,3 +21,25 @@ export interface Finding {
 export function isHealthy(findings: readonly Finding[]): boolean {
   return findings.every(({ level }) => level !== "problem");
 }
+
+const LEVELS: readonly FindingLevel[] = ["problem", "note", "ok"];
+
+/** Orders findings: problems first. */
+export function byLevel(a: Finding, b: Finding): number {
+  return LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level);
+}
+
+/** A finding that something keeps from working. */
+export function problem(code: string, what: string, next?: string): Finding {
+  return { code, level: "problem", what, ...(next !== undefined && { next }) };
+}
+
+/** A finding that may explain something. */
+export function note(code: string, what: string, next?: string): Finding {
+  return { code, level: "note", what, ...(next !== undefined && { next }) };
+}
+
+/** A finding that something is well. */
+export function fine(code: string, what: string): Finding {
+  return { code, level: "ok", what };
+}

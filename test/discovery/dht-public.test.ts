@@ -37,7 +37,7 @@ describe("the DHT", () => {
   });
 
   it("knows which addresses are the internet's", async () => {
-    const { isPublicAddress } = await import("../../src/discovery/dht/public-address.ts");
+    const { isPublicAddress } = await import("../../src/p2p/index.ts");
     const local = [
       ..."/ip4/127.0.0.1 /ip4/10.1.2.3 /ip4/192.168.1.5 /ip4/172.31.0.1 /ip4/100.100.1.1 /ip4/169.254.3.4".split(
         " ",

@@ -1,6 +1,6 @@
 /** Faults that are put in on purpose, and whether `mcpp doctor` or `p2p_why` names each of them. */
 import assert from "node:assert/strict";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { connect } from "../../src/connect.ts";
 import { openDataFolder } from "../../src/data-folder.ts";
 import { createNode, type Node, type NodeOptions } from "../../src/node.ts";
 import { newIdentity, peerIdOf } from "../../src/p2p/index.ts";
+import { createSwarmKey } from "../../src/p2p/swarm-key.ts";
 import { mcpp } from "../cli/support/mcpp.ts";
 import { cleanEnvironment, temporaryFolder } from "../support/node-process.ts";
 
@@ -223,6 +224,59 @@ const FAULTS: readonly (readonly [string, string, () => Promise<readonly string[
     },
   ],
   ["a key that two nodes have", "duplicate-identity", () => twins()],
+  [
+    "another swarm key",
+    "swarm-key-mismatch",
+    async () => {
+      const [a, b] = [await keyNode(), await keyNode()];
+      return ask(a, "p2p_why", { peer: first(b) });
+    },
+  ],
+  [
+    "a relay that is down",
+    "relay-unreachable",
+    async () => {
+      const relayVia = [await deadAddress()];
+      const a = await node({ relayVia });
+      return eventually(() => ask(a, "p2p_doctor"), "relay-unreachable");
+    },
+  ],
+  [
+    "a relay that is none",
+    "relay-no-place",
+    async () => {
+      const a = await node({ relayVia: [first(await node())] });
+      return eventually(() => ask(a, "p2p_doctor"), "relay-no-place");
+    },
+  ],
+  [
+    "a rendezvous node that is down",
+    "rendezvous-unreachable",
+    async () => ask(await node({ rendezvous: [await deadAddress()] }), "p2p_doctor"),
+  ],
+  [
+    "a rendezvous node that is none",
+    "rendezvous-none",
+    async () => {
+      const a = await node({ rendezvous: [first(await node())] });
+      return eventually(() => ask(a, "p2p_doctor"), "rendezvous-none");
+    },
+  ],
+  [
+    "a DHT whose entry is down",
+    "dht-alone",
+    async () => ask(await node({ dht: "private", dhtBootstrap: [await deadAddress()] }), "p2p_doctor"),
+  ],
+  [
+    "a folder of peers that others may write into",
+    "peer-folder-unusable",
+    async () => {
+      const peerFolder = fresh("peers");
+      await mkdir(peerFolder);
+      await chmod(peerFolder, 0o777);
+      return ask(await node({ peerFolder }), "p2p_doctor");
+    },
+  ],
   ["a bootstrap address that is none", "config-invalid", () => doctor(["--bootstrap", "192.0.2.1:4001"])],
   [
     "a bootstrap address with a number too large",
@@ -235,6 +289,21 @@ const FAULTS: readonly (readonly [string, string, () => Promise<readonly string[
     () => doctor(["--bootstrap", "/dns4/no-such-host.invalid/tcp/4001"]),
   ],
 ];
+
+/** Each call has a key of its own. */
+async function keyNode(): Promise<Node> {
+  const swarmKeyFile = fresh("swarm-key");
+  await createSwarmKey(swarmKeyFile);
+  return node({ swarmKeyFile });
+}
+
+/** Asks until the finding is there: a first attempt may be under way. */
+async function eventually(look: () => Promise<readonly string[]>, code: string): Promise<readonly string[]> {
+  for (const until = performance.now() + LIMIT.timeout / 4; ;) {
+    const found = await look();
+    if (found.includes(code) || performance.now() > until) return found;
+  }
+}
 
 async function tokenNode(which: number): Promise<Node> {
   const file = fresh("token");

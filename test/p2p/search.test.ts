@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { multiaddr } from "@multiformats/multiaddr";
 import { openHost } from "../../src/nursery/index.ts";
-import { classOf } from "../../src/p2p/address.ts";
+import { classOf } from "../../src/p2p/address-scope.ts";
 import { AddressBackoff } from "../../src/p2p/address-backoff.ts";
 import { causeOf } from "../../src/p2p/dial-cause.ts";
 import { newIdentity, type P2pHost, peerIdOf } from "../../src/p2p/index.ts";

@@ -106,7 +106,8 @@ export const DISCOVERY: Pick<
     ...names("search-order"),
     kind: list(text("mechanism", "the name of a mechanism such as known, bootstrap or mdns", MECHANISM)),
     fallback: () => [],
-    fallbackText: "known, announce-file, bootstrap, rendezvous, dht, mdns, then the registry",
+    fallbackText:
+      "known, announce-file, peer-folder, bootstrap, rendezvous, dht, mdns, github-issues, public-bootstrap",
     summary: "Mechanisms in the order to ask them for a peer; those not named come after.",
   },
   heartbeatMs: {

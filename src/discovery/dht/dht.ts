@@ -5,28 +5,27 @@
  * The private network is made of nodes of this product that are in it. The public one is that of IPFS; nothing about a
  * local network is told there.
  */
+import type { PeerInfo } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { type KadDHT, kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { ConfigError } from "../../errors.ts";
-import { type Mechanism, type MechanismContext, parseMultiaddr } from "../../p2p/index.ts";
+import {
+  isPublicAddress,
+  isRelayed,
+  type Mechanism,
+  type MechanismContext,
+  parseMultiaddr,
+} from "../../p2p/index.ts";
+import { PUBLIC_BOOTSTRAP } from "../public-bootstrap.ts";
 import { stayEntered } from "./entry.ts";
 import { guardComponents } from "./guarded-components.ts";
 import { keyOf, oldKeyOf } from "./keys.ts";
 import { createDhtDiscovery } from "./discovery.ts";
-import { isPublicAddress, removePrivateAddresses } from "./public-address.ts";
 
 /** The DHT of nodes of this product. */
 export const PRIVATE_DHT_PROTOCOL = "/mcplusplus/kad/1.0.0";
 /** The public DHT of IPFS. */
 export const PUBLIC_DHT_PROTOCOL = "/ipfs/kad/1.0.0";
-
-/** The nodes that libp2p runs for entering the public DHT (docs.ipfs.tech, default bootstrap nodes). */
-const PUBLIC_BOOTSTRAP = [
-  "QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
-  "QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
-  "QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",
-  "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt",
-].map((id) => `/dnsaddr/bootstrap.libp2p.io/p2p/${id}`);
 
 /** Shortly after the start the DHT learns its neighbourhood; the default of a second delays the first find by it. */
 const FIRST_SELF_QUERY_MS = 100;
@@ -79,6 +78,7 @@ export function dht({ network, mode, bootstrap, namespace }: DhtOptions): Mechan
         protocol,
         key,
         oldKey,
+        entries: addresses.length,
         mayTell,
       });
       const enough = isPublic ? 1 : addresses.length;
@@ -111,8 +111,9 @@ async function followReachability(
   });
 }
 
-function isRelayed(address: Multiaddr): boolean {
-  return address.getComponents().some(({ name }) => name === "p2p-circuit");
+/** What the public DHT may be told of a peer. */
+function removePrivateAddresses(peer: PeerInfo): PeerInfo {
+  return { ...peer, multiaddrs: peer.multiaddrs.filter(isPublicAddress) };
 }
 
 function parseBootstrap(text: string): Multiaddr {

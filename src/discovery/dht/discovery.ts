@@ -17,10 +17,18 @@ import {
 import type { MechanismContext } from "../../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { Alarm } from "../pause.ts";
+import { dhtFinding, neighboursOf } from "./examine.ts";
+import { DHT_LIMITS } from "./limits.ts";
 import { findOldKey, type Provider, provideOldKey } from "./old-providers.ts";
 
-/** How long one look may take; a DHT that has more to say says it at the next. */
-const LOOK_MS = 10_000;
+const {
+  dhtLookMs: { value: LOOK_MS },
+  dhtProvideMs: { value: PROVIDE_MS },
+  dhtProviders: { value: MAX_PROVIDERS },
+  dhtRememberMs: { value: REMEMBER_MS },
+  dhtRepublishMs: { value: REPUBLISH_MS },
+} = DHT_LIMITS;
+
 /** A look that ended so shortly ago is as good as a new one, which costs a stream to each node that is asked. */
 const FRESH_MS = 2000;
 /** Each look that finds nobody new is good for twice as long, up to this. */
@@ -29,18 +37,10 @@ const MAX_FRESH_MS = 15_000;
 const ENOUGH_ANSWERS = 3;
 /** What was found this recently need not be looked for again when one peer is wanted. */
 const RECENT_MS = 30_000;
-/** How long a provider is given out after it was last found; records in a DHT live for a day. */
-const REMEMBER_MS = 600_000;
-/** The most providers that are remembered; kad-dht ends a look at twenty. */
-const MAX_PROVIDERS = 200;
-/** How long providing may take, to up to twenty nodes. */
-const PROVIDE_MS = 30_000;
 /** Pauses while nobody keeps our record. */
 const RETRY = { baseMs: 500, maxMs: 8000 };
 /** Pauses while the neighbourhood still fills: the record has to get to nodes that came later. */
 const SETTLING_MS = [5000, 60_000] as const;
-/** How often the record is renewed, as old nodes do it. */
-const REPUBLISH_MS = 1_800_000;
 
 /** What the discovery is made of. */
 export interface DhtDiscoveryOptions {
@@ -50,6 +50,8 @@ export interface DhtDiscoveryOptions {
   readonly key: CID;
   /** The key of old nodes. Absent: it is not used. */
   readonly oldKey: Uint8Array | undefined;
+  /** How many nodes are configured by which to enter. */
+  readonly entries: number;
   /** Whether an address of this node may be told to the DHT. */
   readonly mayTell: (address: Multiaddr) => boolean;
 }
@@ -67,6 +69,7 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
   const ownPeerId = libp2p.peerId.toString();
   const alarm = new Alarm(context.clock);
   const providers = new Providers(options);
+  let keepers: number | undefined;
 
   const findOne = async (peerId: string): Promise<readonly PeerHint[]> => {
     const id = peerIdFromString(peerId);
@@ -100,7 +103,18 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
       }
       return known();
     },
-    advertise: (self) => keepProviding(options, self, alarm),
+    advertise: (self) =>
+      keepProviding(options, self, alarm, (nodes) => {
+        keepers = nodes;
+      }),
+    examine: async () => [
+      dhtFinding({
+        mode: dht.getMode(),
+        neighbours: neighboursOf(dht),
+        keepers,
+        entries: options.entries,
+      }),
+    ],
   };
   return { discovery, entered: alarm.wake };
 }
@@ -185,6 +199,7 @@ async function keepProviding(
   options: DhtDiscoveryOptions,
   self: SelfDescription,
   alarm: Alarm,
+  onKept: (nodes: number) => void,
 ): Promise<void> {
   const { context, mayTell } = options;
   const { clock, logger } = context;
@@ -207,6 +222,7 @@ async function keepProviding(
       const now = addresses();
       told = now.join();
       const kept = now.length === 0 ? 0 : await provide(options, now);
+      onKept(kept);
       failures = kept > 0 ? 0 : failures + 1;
       if (kept > 0) logger.debug({ nodes: kept }, "nodes of the DHT keep the record of this node");
       const pauseMs = kept > 0 ? (SETTLING_MS[settled] ?? REPUBLISH_MS) : pauseAfter(failures, RETRY);

@@ -8,9 +8,7 @@ import type { KadDHTComponents } from "@libp2p/kad-dht";
 import type { Ping } from "@libp2p/ping";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Libp2pComponents } from "../../p2p/index.ts";
-
-/** Records that are kept for others, at some 200 bytes each; the oldest makes room. */
-export const MAX_DHT_RECORDS = 50_000;
+import { DHT_LIMITS } from "./limits.ts";
 
 /** The parts, guarded. @param mayTell - whether an address of this node may be told to the DHT */
 export function guardComponents(
@@ -45,7 +43,7 @@ function bounded(store: Store): Store {
     keys.delete(name);
     keys.set(name, key);
     const [oldest] = keys;
-    if (oldest && keys.size > MAX_DHT_RECORDS) {
+    if (oldest && keys.size > DHT_LIMITS.dhtRecords.value) {
       keys.delete(oldest[0]);
       await store.delete(oldest[1]);
     }

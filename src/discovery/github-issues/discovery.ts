@@ -11,11 +11,13 @@ import type { Clock } from "../../clock.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import { Limiter, type Nursery, rethrowIfCancelled, shield, sleep } from "../../nursery/index.ts";
+import { isPublicAddress } from "../../p2p/index.ts";
 import type { Discovery, PeerHint, SelfDescription } from "../../peer/discovery.ts";
 import { GithubApi } from "./api.ts";
 import { Changes } from "./changes.ts";
 import { credentialsOf } from "./credentials.ts";
 import { isTrusted } from "./entry.ts";
+import { registryFindings, type RegistryState } from "./examine.ts";
 import { Gate } from "./gate.ts";
 import { RegistryIssue } from "./issue.ts";
 import {
@@ -29,7 +31,6 @@ import {
   SETTLE_MS,
   WITHDRAW_MS,
 } from "./limits.ts";
-import { isPublicAddress } from "./public-address.ts";
 import { isAddressOf, signRecord } from "./record.ts";
 import { isLive } from "./registry-record.ts";
 import { Registry } from "./registry.ts";
@@ -55,8 +56,8 @@ export function githubIssuesDiscovery(config: GithubIssuesConfig, context: Githu
   const discovery = new GithubIssues(config, context);
   const find = (peerId: string | undefined, signal: AbortSignal): Promise<readonly PeerHint[]> =>
     context.nursery.run(() => discovery.find(peerId), { signal }, "look into the registry on GitHub");
-  if (!config.publish) return { name: GITHUB_ISSUES, find };
-  return { name: GITHUB_ISSUES, find, advertise: (self) => discovery.advertise(self) };
+  const reading = { name: GITHUB_ISSUES, find, examine: async () => registryFindings(discovery.state) };
+  return config.publish ? { ...reading, advertise: (self) => discovery.advertise(self) } : reading;
 }
 
 class GithubIssues {
@@ -71,6 +72,9 @@ class GithubIssues {
   readonly #turns = new Limiter(1);
   readonly #changes = new Changes();
   #readAgainAt = -Infinity;
+  #readFailure: unknown;
+  #writeFailure: unknown;
+  #hasAddress = true;
   #published: { readonly text: string; readonly editedAt: number; readonly dueAt: number } | undefined;
 
   constructor(config: GithubIssuesConfig, context: GithubIssuesContext) {
@@ -85,6 +89,24 @@ class GithubIssues {
     const common = { api: this.#api, baseUrl, repository, title, logger };
     this.#issue = new RegistryIssue({ ...common, clock, random });
     this.#registry = new Registry({ ...common, issue: this.#issue, peerId });
+  }
+
+  /** How it stands. */
+  get state(): RegistryState {
+    const { repository, title, publish } = this.#config;
+    const dueAt = this.#published?.dueAt;
+    return {
+      repository,
+      title,
+      publish,
+      waitMs: this.#gate.waitMs,
+      issue: this.#issue.known,
+      records: this.#hints().length,
+      readFailure: this.#readFailure,
+      writeFailure: this.#writeFailure,
+      renewInMs: dueAt === undefined ? undefined : Math.max(0, dueAt - this.#context.clock.now()),
+      hasAddress: this.#hasAddress,
+    };
   }
 
   async find(peerId: string | undefined): Promise<readonly PeerHint[]> {
@@ -107,12 +129,14 @@ class GithubIssues {
     if (clock.now() < this.#readAgainAt || this.#gate.waitMs > 0) return;
     try {
       await this.#registry.read();
+      this.#readFailure = undefined;
       const leastMs = (await this.#api.isAuthenticated()) ? 0 : ANONYMOUS_REFRESH_MS;
       this.#readAgainAt = clock.now() + Math.max(this.#config.refreshMs, leastMs);
       if (this.#registry.isElsewhere) this.#changes.notify();
     } catch (error) {
       // Not for a caller that gave up: the next in line reads for itself.
       rethrowIfCancelled(error);
+      this.#readFailure = error;
       this.#readAgainAt = clock.now() + this.#config.refreshMs;
       if (this.#hints().length === 0) throw error;
       logger.warn({ err: error }, "the registry on GitHub was not read; what was read before still counts");
@@ -153,7 +177,8 @@ class GithubIssues {
   async #attempt(self: SelfDescription): Promise<number> {
     const { clock, logger } = this.#context;
     const addresses = this.#publishable(self);
-    if (addresses.length === 0) {
+    this.#hasAddress = addresses.length > 0;
+    if (!this.#hasAddress) {
       logger.info({}, "this node has no address to publish in the registry on GitHub");
       await this.#withdraw();
       return Infinity;
@@ -162,9 +187,11 @@ class GithubIssues {
       const text = addresses.join("\n");
       const isDue = this.#published === undefined || this.#published.dueAt <= clock.now();
       if (isDue || this.#mayEditFor(text) || (await this.#hasMoved())) await this.#publish(self, addresses);
+      this.#writeFailure = undefined;
       return this.#pauseMs(text);
     } catch (error) {
       rethrowIfCancelled(error);
+      this.#writeFailure = error;
       if (error instanceof ConfigError) throw error;
       logger.warn({ err: error }, "this node was not published in the registry on GitHub; trying again");
       return Math.max(this.#gate.waitMs, BACKOFF_FIRST_MS);

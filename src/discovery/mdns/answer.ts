@@ -9,7 +9,7 @@
  */
 import type { Answer, Packet } from "dns-packet";
 import { encodingLength } from "dns-packet";
-import { dialable, type Endpoint, endpointOf } from "../address-scope.ts";
+import { dialable, type Endpoint, endpointOf } from "../../p2p/index.ts";
 import { canonicalName, SERVICES_META } from "./name.ts";
 
 /** How long others may believe it, in seconds: two minutes, by libp2p's specification. */

@@ -8,7 +8,7 @@ import { peerIdFromString } from "@libp2p/peer-id";
 import type { Answer, Packet, Question } from "dns-packet";
 import type { Clock } from "../../clock.ts";
 import type { PeerHint } from "../../peer/discovery.ts";
-import { dialable, ipScope } from "../address-scope.ts";
+import { dialable, ipScope } from "../../p2p/index.ts";
 import { RECORD_TTL_S } from "./answer.ts";
 import { canonicalName } from "./name.ts";
 

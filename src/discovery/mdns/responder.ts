@@ -9,6 +9,7 @@ import type { Logger } from "../../logger.ts";
 import type { PeerHint } from "../../peer/discovery.ts";
 import { Wakeup } from "../wakeup.ts";
 import { type Announced, announcement, asksFor, farewell } from "./answer.ts";
+import type { MdnsState } from "./examine.ts";
 import { Heard } from "./heard.ts";
 import { type MdnsSocket, openMdnsSocket } from "./socket.ts";
 
@@ -61,6 +62,7 @@ export class Responder {
   #asksLeft = REPEATED;
   #saysLeft = 0;
   #warned = false;
+  #failure: Error | undefined;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -71,6 +73,15 @@ export class Responder {
   /** Whether the network is in use. */
   get isOpen(): boolean {
     return this.#socket !== undefined;
+  }
+
+  /** How it stands. */
+  get state(): MdnsState {
+    const { service, browse, port } = this.#options;
+    const wanted = this.#options.isWanted();
+    const heard = this.hints(undefined).length;
+    const failure = this.#failure;
+    return { service, browse, port, wanted, heard, failure, interfaces: this.#socket?.interfaces() };
   }
 
   /** Those heard of but this node. */
@@ -147,10 +158,12 @@ export class Responder {
         this.#receive(packet, source);
       this.#socket = await openMdnsSocket({ port, loopback, logger, onPacket });
     } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
       if (!this.#warned) logger.warn({ port, err: error }, "no multicast DNS for now; it is tried again");
       this.#warned = true;
       return false;
     }
+    this.#failure = undefined;
     this.#askAt = 0;
     this.#asksLeft = REPEATED;
     this.addressesChanged();

@@ -43,6 +43,8 @@ export interface MdnsSocketOptions {
 
 /** Open sockets. */
 export interface MdnsSocket {
+  /** The names of the interfaces that are used, and of those that are not, with the reason. */
+  interfaces(): { readonly used: readonly string[]; readonly skipped: ReadonlyMap<string, string> };
   /** Takes up interfaces that have come, and lets those go that are gone. */
   refresh(): void;
   /** Sends through every interface what `packetFor` makes for it. Failures are logged, since a packet may always be lost. */
@@ -61,6 +63,11 @@ export async function openMdnsSocket(options: MdnsSocketOptions): Promise<MdnsSo
     options.logger.debug({ err: error }, "no multicast DNS over IPv6");
   }
   return {
+    interfaces() {
+      const used = [...new Set(families.flatMap((family) => family.used))];
+      const skipped = families.flatMap((family) => [...family.skipped]);
+      return { used, skipped: new Map(skipped.filter(([name]) => !used.includes(name))) };
+    },
     refresh: () => families.forEach((family) => family.refresh()),
     async send(packetFor) {
       for (const family of families) await family.send(packetFor);
@@ -93,6 +100,8 @@ class Family {
   readonly #v6: boolean;
   readonly #options: MdnsSocketOptions;
   #interfaces = new Map<string, Joined>();
+  /** Interfaces that are not used, with the reason. */
+  skipped: ReadonlyMap<string, string> = new Map();
   #near = new BlockList();
   #second = 0;
   #packets = 0;
@@ -109,21 +118,31 @@ class Family {
     this.refresh();
   }
 
+  get used(): readonly string[] {
+    return [...this.#interfaces.values()].map(({ name }) => name);
+  }
+
   refresh(): void {
     const there = new Map<string, Joined>();
+    const skipped = new Map<string, string>();
     this.#near = new BlockList();
     if (this.#v6) this.#near.addSubnet("fe80::", 10, "ipv6");
     for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
       const own = addresses.filter((one) => this.#uses(one));
       const [first] = own;
-      if (!first) continue;
+      if (!first) {
+        skipped.set(name, this.#whyNot(addresses));
+        continue;
+      }
       for (const { cidr } of own) this.#addNear(cidr);
       const id = this.#v6 ? `::%${name}` : first.address;
       const joined = { name, id, addresses: addresses.map(({ address }) => address) };
       if (this.#interfaces.has(id) || this.#join(joined)) there.set(id, joined);
+      else skipped.set(name, "it does not take part in multicast");
     }
     // What is gone the system has left by itself.
     this.#interfaces = there;
+    this.skipped = skipped;
   }
 
   async send(packetFor: (through: Interface) => Packet | undefined): Promise<void> {
@@ -141,6 +160,13 @@ class Family {
 
   #uses({ family, internal }: NetworkInterfaceInfo): boolean {
     return family === (this.#v6 ? "IPv6" : "IPv4") && internal === this.#options.loopback;
+  }
+
+  #whyNot(addresses: readonly NetworkInterfaceInfo[]): string {
+    const { loopback } = this.#options;
+    if (addresses.every(({ internal }) => internal !== loopback))
+      return loopback ? "not loopback" : "loopback";
+    return `no ${this.#v6 ? "IPv6" : "IPv4"} address`;
   }
 
   #addNear(cidr: string | null): void {

@@ -24,7 +24,7 @@ import { MAX_ANSWER_BYTES, REQUEST_MS } from "./limits.ts";
 import { MessageStream } from "./message-stream.ts";
 
 type Message<T extends RendezvousMessage["type"]> = Extract<RendezvousMessage, { readonly type: T }>;
-type PointContext = Pick<MechanismContext, "libp2p" | "introduceOver">;
+type PointContext = Pick<MechanismContext, "libp2p" | "introduce">;
 
 /** The server does not know our cookie any more. */
 export class StaleCookieError extends ProtocolError {}
@@ -33,6 +33,10 @@ export class StaleCookieError extends ProtocolError {}
 export class RendezvousPoint {
   readonly address: Multiaddr;
   readonly #context: PointContext;
+  /** Until when, by the clock, this node is registered. */
+  registeredUntilMs: number | undefined;
+  /** Why the last attempt to register failed. */
+  refusal: Error | undefined;
 
   constructor(address: Multiaddr, context: PointContext) {
     this.address = address;
@@ -47,7 +51,7 @@ export class RendezvousPoint {
   async connect(): Promise<Connection> {
     return this.#inTime(async () => {
       const connection = await abortable((signal) => this.#context.libp2p.dial(this.address, { signal }));
-      await this.#context.introduceOver(connection);
+      await this.#context.introduce(connection);
       return connection;
     });
   }

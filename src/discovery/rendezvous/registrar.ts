@@ -46,6 +46,7 @@ export async function keepRegistered(
   const server = { id: "" };
   const onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {
     if (detail.toString() !== server.id) return;
+    point.registeredUntilMs = undefined;
     onLost();
     alarm.wake();
   };
@@ -56,9 +57,12 @@ export async function keepRegistered(
   const attempt = async (): Promise<void> => {
     const { serverId, ttlMs } = await register(place);
     server.id = serverId;
+    point.refusal = undefined;
+    if (ttlMs !== undefined) point.registeredUntilMs = clock.now() + ttlMs;
     if (failures > 0) logger.info({ server: serverId }, "registered with a rendezvous node again");
     const since = clock.now();
-    await alarm.wait(ttlMs * RENEW_AFTER);
+    // Without an address there is nothing to register; when there is one, the wait ends.
+    await alarm.wait((ttlMs ?? DEFAULT_TTL_MS) * RENEW_AFTER);
     failures = clock.now() - since < STEADY_MS ? failures + 1 : 0;
     await new Alarm(clock).wait(failures > 1 ? pauseAfter(failures, RETRY) : SETTLE_MS);
   };
@@ -69,6 +73,7 @@ export async function keepRegistered(
       } catch (error) {
         rethrowIfCancelled(error);
         failures += 1;
+        point.refusal = error instanceof Error ? error : new Error(String(error));
         const level = failures === 1 ? "warn" : "debug";
         logger[level](
           { server: point.address.toString(), err: error },
@@ -92,13 +97,15 @@ interface Place {
   readonly context: MechanismContext;
 }
 
-async function register(place: Place): Promise<{ readonly serverId: string; readonly ttlMs: number }> {
+/** @returns no time if there is no address that others could use */
+async function register(
+  place: Place,
+): Promise<{ readonly serverId: string; readonly ttlMs: number | undefined }> {
   const { point, self, namespace, unsigned, context } = place;
   const connection = await point.connect();
   const serverId = connection.remotePeer.toString();
   const facts = recordFacts(self, context, isLoopbackAddr(connection.remoteAddr.toString()));
-  // Nobody could use it; when there is an address, the wait ends.
-  if (facts.multiaddrs.length === 0) return { serverId, ttlMs: DEFAULT_TTL_MS };
+  if (facts.multiaddrs.length === 0) return { serverId, ttlMs: undefined };
   return { serverId, ttlMs: await registerEitherWay(point, namespace, facts, unsigned) };
 }
 

@@ -11,6 +11,7 @@ import { Directory } from "./directory.ts";
 import { REQUEST_MS, type RendezvousLimits } from "./limits.ts";
 import { hintsIn, keepInOwnList } from "./own-list.ts";
 import { RendezvousPoint } from "./point.ts";
+import { examinePoints } from "./examine.ts";
 import { keepRegistered } from "./registrar.ts";
 import type { Registrations } from "./registrations.ts";
 import { serveRendezvous } from "./server.ts";
@@ -99,6 +100,7 @@ function createDiscovery(
         peerId === undefined ? hint.peerId !== ownPeerId : hint.peerId === peerId,
       );
     },
+    examine: () => examinePoints(points, namespace, clock),
     async advertise(self) {
       await openNursery(async (all) => {
         if (own) all.startSoon(() => keepInOwnList(own, namespace, self, context));

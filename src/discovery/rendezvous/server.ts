@@ -47,7 +47,7 @@ export interface RendezvousServerOptions {
   readonly limits?: Partial<RendezvousLimits> | undefined;
 }
 
-type ServerContext = Pick<MechanismContext, "libp2p" | "nursery" | "clock" | "logger" | "isStranger">;
+type ServerContext = Pick<MechanismContext, "libp2p" | "nursery" | "clock" | "logger" | "isOurs">;
 type Request<T extends RendezvousMessage["type"]> = Extract<RendezvousMessage, { readonly type: T }>;
 
 /** Serves the protocol until the nursery of the context ends. @returns what it keeps */
@@ -141,7 +141,7 @@ class RendezvousServer {
   ): Promise<{ readonly ttlS: number; readonly verdict: Verdict }> {
     const { namespace, ttlS } = request;
     const { clock } = this.#context;
-    const stranger = this.#context.isStranger(connection);
+    const stranger = !this.#context.isOurs(connection.remotePeer.toString());
     const askedMs = ttlS === 0 ? DEFAULT_TTL_MS : ttlS * 1000;
     const fault = namespaceFault(namespace) ?? ttlFault(askedMs);
     if (fault) return { ttlS: 0, verdict: fault };
@@ -200,7 +200,7 @@ class RendezvousServer {
   }
 
   #takesOne(connection: Connection): boolean {
-    const stranger = this.#context.isStranger(connection);
+    const stranger = !this.#context.isOurs(connection.remotePeer.toString());
     const known = this.#rates.get(connection);
     if (known?.stranger === stranger) return known.bucket.take();
     const { strangerBurst, strangerPerSecond, memberBurst, memberPerSecond } = this.#limits;

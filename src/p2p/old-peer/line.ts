@@ -29,17 +29,21 @@ export interface LineOptions {
 /**
  * Sends a request and waits for its answer, in the scope of the caller.
  *
+ * @param opened - a stream that was opened and not used; absent, or ended meanwhile: another one is opened
  * @throws UnreachableError, MessageTooLargeError (nothing was sent); ConnectionLostError, ProtocolError
  */
 export async function askLine(
   connection: Connection,
   message: JsonObject,
   options: LineOptions,
+  opened?: Stream,
 ): Promise<JsonObject> {
   const line = Buffer.from(`${writePythonJson(message)}\n`);
-  if (line.length > MAX_LINE_BYTES)
+  if (line.length > MAX_LINE_BYTES) {
+    if (opened) endLine(opened, options);
     throw new MessageTooLargeError(`a request of ${line.length} bytes; an old peer reads ${MAX_LINE_BYTES}`);
-  const stream = await openStream(connection, [TASK_QUEUE_PROTOCOL]);
+  }
+  const stream = opened && isUsable(opened) ? opened : await openStream(connection, [TASK_QUEUE_PROTOCOL]);
   const answer = await suspend<JsonObject>((resume, fail) => {
     const onEnd = (error: Error): void => {
       // First, because the abort is heard as another end.
@@ -54,7 +58,7 @@ export async function askLine(
     }
     return (reason) => onEnd(reason);
   });
-  sayGoodbye(stream, options);
+  endLine(stream, options);
   return answer;
 }
 
@@ -127,8 +131,15 @@ function parseAnswer(bytes: Buffer): JsonObject {
   return answer;
 }
 
-/** Closes a stream that has served; whoever does not close its side in time is cut off. */
-function sayGoodbye(stream: Stream, { clock, limits }: LineOptions): void {
+function isUsable({ status, remoteWriteStatus }: Stream): boolean {
+  return status === "open" && remoteWriteStatus === "writable";
+}
+
+/**
+ * Closes a stream that has served or is not needed; whoever does not close its side in time is cut off. Cutting it off at
+ * once would end the whole connection at a Python peer whose handler expects a line or the end.
+ */
+export function endLine(stream: Stream, { clock, limits }: LineOptions): void {
   if (stream.status !== "open") return;
   const late = (cause?: unknown): void =>
     stream.abort(new ConnectionLostError("the peer did not close the stream in time", { cause }));

@@ -1,6 +1,6 @@
 /** Finds out which old wire a peer speaks that is no node of ours. */
-import type { Connection } from "@libp2p/interface";
-import { ConnectionLostError, McpError, NotSupportedByPeerError } from "../../errors.ts";
+import type { Connection, Stream } from "@libp2p/interface";
+import { McpError, NotSupportedByPeerError } from "../../errors.ts";
 import { rethrowIfCancelled } from "../../nursery/index.ts";
 import { openStream } from "../open-stream.ts";
 import { TASK_QUEUE_PROTOCOL } from "../message.ts";
@@ -8,7 +8,7 @@ import { openSession, type OldSession, type OldSessionOptions } from "./session.
 
 /** What an old peer was found to speak. */
 export type OldWire =
-  | { readonly dialect: "line" }
+  | { readonly dialect: "line"; readonly opened: Stream }
   | { readonly dialect: "session"; readonly opened: OldSession };
 
 /**
@@ -29,9 +29,7 @@ export async function findOldWire(connection: Connection, options: OldSessionOpt
 
 async function findLines(connection: Connection, why: McpError): Promise<OldWire> {
   try {
-    const stream = await openStream(connection, [TASK_QUEUE_PROTOCOL]);
-    stream.abort(new ConnectionLostError("the stream was not used"));
-    return { dialect: "line" };
+    return { dialect: "line", opened: await openStream(connection, [TASK_QUEUE_PROTOCOL]) };
   } catch (error) {
     rethrowIfCancelled(error);
     const peerId = connection.remotePeer.toString();

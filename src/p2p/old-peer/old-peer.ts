@@ -1,4 +1,5 @@
 /** A peer that has none of our methods: calls are translated into old messages, on whichever old wire it speaks. */
+import type { Stream } from "@libp2p/interface";
 import type { Clock } from "../../clock.ts";
 import type { JsonObject } from "../../content/json.ts";
 import { NotSupportedByPeerError, PeerTimeoutError, UnreachableError } from "../../errors.ts";
@@ -6,7 +7,7 @@ import { cancelScope, Limiter } from "../../nursery/index.ts";
 import type { P2pLimits } from "../limits.ts";
 import { reasonOf, type RequestOptions } from "../link.ts";
 import type { Session } from "../session.ts";
-import { askLine } from "./line.ts";
+import { askLine, endLine } from "./line.ts";
 import { nodeTranslations } from "./node-methods.ts";
 import { refusalOf } from "./refusal.ts";
 import { openSession, type OldSession } from "./session.ts";
@@ -48,6 +49,8 @@ export class OldPeer {
   readonly #options: OldPeerOptions;
   readonly #limiter: Limiter = new Limiter(MAX_EXCHANGES);
   #idle: OldSession[] = [];
+  /** A stream for the first line, and since when. */
+  #unused: { readonly stream: Stream; readonly sinceMs: number } | undefined;
   #closed = false;
   /** Calls that are unanswered. */
   inFlight = 0;
@@ -101,9 +104,18 @@ export class OldPeer {
     else session.wire.closeSoon();
   }
 
+  /** Takes a stream that showed that the peer speaks lines; the next request goes over it. */
+  keepStream(stream: Stream): void {
+    this.#endUnused();
+    if (this.#closed) endLine(stream, this.#options);
+    else this.#unused = { stream, sinceMs: this.#options.clock.now() };
+  }
+
   /** Ends the streams that were not used for a while. */
   closeIdle(nowMs: number): void {
-    const { idleMs } = this.#options.limits;
+    const { idleMs, sweepMs } = this.#options.limits;
+    // The peer waits for a line on it; for how long is not known.
+    if (this.#unused && nowMs - this.#unused.sinceMs >= sweepMs) this.#endUnused();
     const old = this.#idle.filter(({ wire }) => nowMs - wire.lastUsedMs >= idleMs);
     this.#idle = this.#idle.filter((session) => !old.includes(session));
     for (const { wire } of old) wire.closeSoon();
@@ -112,6 +124,7 @@ export class OldPeer {
   /** Makes no more calls. Those under way go on. */
   close(): void {
     this.#closed = true;
+    this.#endUnused();
     for (const { wire } of this.#idle) wire.closeSoon();
     this.#idle = [];
   }
@@ -132,7 +145,7 @@ export class OldPeer {
   async #send(message: JsonObject): Promise<JsonObject> {
     try {
       return this.dialect === "line"
-        ? await askLine(this.session.connection, message, this.#options)
+        ? await askLine(this.session.connection, message, this.#options, this.#takeUnused())
         : await this.#sendInSession(message);
     } catch (error) {
       // It may have been replaced by a newer version: look anew.
@@ -148,6 +161,17 @@ export class OldPeer {
     } finally {
       this.keep(session);
     }
+  }
+
+  #takeUnused(): Stream | undefined {
+    const unused = this.#unused;
+    this.#unused = undefined;
+    return unused?.stream;
+  }
+
+  #endUnused(): void {
+    const stream = this.#takeUnused();
+    if (stream) endLine(stream, this.#options);
   }
 
   #takeIdle(): OldSession | undefined {

@@ -9,6 +9,7 @@ import type { Multiaddr } from "@multiformats/multiaddr";
 import { abandonOnCancel, sleep } from "../../nursery/index.ts";
 import { isRelayed, peerIdIn } from "../address.ts";
 import type { Libp2pComponents, Mechanism, MechanismContext } from "../mechanism.ts";
+import { natFinding } from "./nat.ts";
 
 /** Longest time that a new address stays unknown to others. One look takes 50 microseconds. */
 const LOOK_EVERY_MS = 2000;
@@ -37,7 +38,10 @@ export function ownAddresses(confirms: boolean): Mechanism {
         return {};
       },
     },
-    serve(_host, context) {
+    async examine() {
+      return components ? [natFinding(components.addressManager.getAddressesWithMetadata(), !confirms)] : [];
+    },
+    serve(context) {
       context.nursery.startSoon(() => follow(confirm, context), "follow the addresses of this machine");
     },
   };

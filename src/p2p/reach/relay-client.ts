@@ -7,7 +7,7 @@
 import { circuitRelayTransport, RELAY_V2_HOP_CODEC } from "@libp2p/circuit-relay-v2";
 import type { Connection, PeerId } from "@libp2p/interface";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
-import { errorFacts, UnreachableError } from "../../errors.ts";
+import { errorFacts, McpError, UnreachableError } from "../../errors.ts";
 import {
   abandonOnCancel,
   abortable,
@@ -17,8 +17,10 @@ import {
   retry,
   suspend,
 } from "../../nursery/index.ts";
-import { isLoopbackAddr, nameAddress, parseMultiaddr } from "../address.ts";
-import type { Mechanism, MechanismContext, MechanismHost } from "../mechanism.ts";
+import { nameAddress, parseMultiaddr } from "../address.ts";
+import { isLoopbackAddr } from "../address-scope.ts";
+import { type Finding, fine, note, problem } from "../../peer/finding.ts";
+import type { Mechanism, MechanismContext } from "../mechanism.ts";
 import { pathOf } from "../path.ts";
 import { refreshAddresses } from "./addresses.ts";
 
@@ -58,6 +60,7 @@ function isReserving(transport: unknown): transport is Reserving {
 export function relayClient(via: readonly string[]): Mechanism {
   const create = circuitRelayTransport();
   const told = new Map<string, readonly string[]>();
+  const places: Place[] = [];
   let transport: unknown;
   return {
     name: "relay-client",
@@ -69,9 +72,11 @@ export function relayClient(via: readonly string[]): Mechanism {
       },
     ],
     addresses: () => [...told.values()].flat(),
-    serve(host, context) {
+    examine: async () => places.map((place) => place.finding),
+    serve(context) {
       for (const relay of via) {
-        const place = new Place(parseMultiaddr(relay), { host, context, told, transport });
+        const place = new Place(parseMultiaddr(relay), { context, told, transport });
+        places.push(place);
         context.nursery.startSoon(() => place.keep(), `keep a place at ${relay}`);
       }
     },
@@ -79,7 +84,6 @@ export function relayClient(via: readonly string[]): Mechanism {
 }
 
 interface PlaceOptions {
-  readonly host: MechanismHost;
   readonly context: MechanismContext;
   /** The addresses at each relay. */
   readonly told: Map<string, readonly string[]>;
@@ -91,11 +95,23 @@ class Place {
   readonly #relay: Multiaddr;
   readonly #name: string;
   readonly #options: PlaceOptions;
+  /** Why there is no place; undefined while there is one, or before the first attempt has ended. */
+  #failure: McpError | undefined;
 
   constructor(relay: Multiaddr, options: PlaceOptions) {
     this.#relay = relay;
     this.#name = relay.toString();
     this.#options = options;
+  }
+
+  /** How it stands, for people. */
+  get finding(): Finding {
+    const held = this.#options.told.has(this.#name);
+    if (held) return fine("relay-reserved", `this node has a place at the relay ${this.#name}`);
+    const failure = this.#failure;
+    if (!failure) return note("relay-pending", `a place at the relay ${this.#name} is being asked for`);
+    const { message, hint = "start the relay, or name another one: --relay-via <multiaddr>" } = failure;
+    return problem(failure instanceof RelayRefusal ? "relay-no-place" : "relay-unreachable", message, hint);
   }
 
   /** Reserves, and does so again whenever the place is lost, until cancelled. */
@@ -119,6 +135,7 @@ class Place {
       baseMs: RETRY_BASE_MS,
       maxMs: RETRY_CAP_MS,
       onRetry: ({ error, failures }) => {
+        this.#failure = error instanceof McpError ? error : new UnreachableError(messageOf(error));
         const facts = { relay: this.#name, failures, ...errorFacts(error) };
         if (failures === 1) logger.warn(facts, "no place at a relay yet; it is tried again");
         else logger.debug(facts, "no place at a relay");
@@ -127,13 +144,14 @@ class Place {
   }
 
   async #reserve(): Promise<Connection> {
-    const { host, context, transport } = this.#options;
+    const { context, transport } = this.#options;
     const { libp2p } = context;
     if (!isReserving(transport)) throw new TypeError("libp2p's relay transport is another one than expected");
     const connection = await this.#dial();
     const relay = connection.remotePeer;
     await this.#requireRelay(relay);
-    await this.#introduce(host);
+    // A relay that serves only its own must know us; one of another make does not ask.
+    await context.introduce(connection);
     try {
       await abandonOnCancel(transport.reservationStore.addRelay(relay, "configured"));
     } catch (cause) {
@@ -150,19 +168,7 @@ class Place {
       return await abortable((signal) => this.#options.context.libp2p.dial(this.#relay, { signal }));
     } catch (cause) {
       rethrowIfCancelled(cause);
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new UnreachableError(`the relay ${this.#name} is not reached: ${reason}`, { cause });
-    }
-  }
-
-  /** A relay that serves only its own must know us; one of another make does not ask. */
-  async #introduce(host: MechanismHost): Promise<void> {
-    try {
-      await host.introduce({ multiaddr: this.#name });
-    } catch (error) {
-      rethrowIfCancelled(error);
-      const facts = { relay: this.#name, ...errorFacts(error) };
-      this.#options.context.logger.debug(facts, "a relay is no node of ours");
+      throw new UnreachableError(`the relay ${this.#name} is not reached: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -187,7 +193,7 @@ class Place {
       }),
     );
     if (await abandonOnCancel(isRelay())) return;
-    throw new UnreachableError(`peer ${relay.toString()} is no relay`, { hint: "start it with --relay" });
+    throw new RelayRefusal(`peer ${relay.toString()} is no relay`, { hint: "start it with --relay" });
   }
 
   /** Under the address that works for us first; then under those that the relay itself says. */
@@ -247,10 +253,17 @@ async function untilClosed(connection: Connection): Promise<void> {
   });
 }
 
+/** The relay was reached, and gives no place. */
+class RelayRefusal extends UnreachableError {}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function refusal(relay: string, cause: unknown): Error {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   const denied = message.includes("PERMISSION_DENIED");
-  return new UnreachableError(`the relay ${relay} gives no place: ${message}`, {
+  return new RelayRefusal(`the relay ${relay} gives no place: ${message}`, {
     cause,
     hint: denied
       ? "give both nodes the same token, or allow this node there with --allow-peer"

@@ -5,7 +5,7 @@
  * authority says of their open connections, or to anyone if so configured. What is carried is encrypted end to end.
  */
 import { type CircuitRelayService, circuitRelayServer } from "@libp2p/circuit-relay-v2";
-import type { Mechanism, MechanismHost } from "../mechanism.ts";
+import type { Mechanism, MechanismContext } from "../mechanism.ts";
 
 /** What a relay allows. */
 export interface RelayLimits {
@@ -34,8 +34,8 @@ const NO_BYTE_LIMIT = 2n ** 62n;
 /** The relay of this node. */
 export function relayServer({ limits, relayFor }: RelayServerOptions): Mechanism {
   let service: CircuitRelayService | undefined;
-  let host: MechanismHost | undefined;
-  const isStranger = (peerId: string): boolean => relayFor === "ours" && host?.isOurs(peerId) !== true;
+  let ours: Pick<MechanismContext, "isOurs"> | undefined;
+  const isStranger = (peerId: string): boolean => relayFor === "ours" && ours?.isOurs(peerId) !== true;
   const create = circuitRelayServer({
     maxInboundHopStreams: MAX_RELAYED_PER_PEER,
     maxOutboundStopStreams: MAX_RELAYED_PER_PEER,
@@ -53,8 +53,9 @@ export function relayServer({ limits, relayFor }: RelayServerOptions): Mechanism
       denyInboundRelayReservation: (source) => isStranger(source.toString()),
       denyOutboundRelayedConnection: (source) => isStranger(source.toString()),
     },
-    serve(toHost, { libp2p, logger }) {
-      host = toHost;
+    serve(context) {
+      ours = context;
+      const { libp2p, logger } = context;
       // libp2p keeps the place of a node that is gone until it runs out, and so a relay would fill up with absent ones.
       libp2p.addEventListener("peer:disconnect", ({ detail }) => {
         if (service?.reservations.delete(detail) === true)

@@ -4,7 +4,7 @@ import { reads } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { findingSchema, findingsFor } from "./diagnosis.ts";
 
-/** A check-up looks at all mechanisms at once and gives up on each after five seconds. */
+/** A check-up looks at all mechanisms at once and gives up on each after six seconds. */
 const DEADLINE_MS = 10_000;
 
 /** Checks what a node needs to find peers and to be found. */

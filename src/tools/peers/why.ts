@@ -4,8 +4,8 @@ import { reads } from "../annotations.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { findingSchema } from "./diagnosis.ts";
 
-/** An examination takes seven seconds at most, and what is wrong with the mechanisms a moment more. */
-const DEADLINE_MS = 15_000;
+/** An examination takes eight and a half seconds at most, what is wrong with the mechanisms included. */
+const DEADLINE_MS = 10_000;
 
 /** Says why a peer is not reached. */
 export const why: Tool = defineTool({

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { mdns } from "@libp2p/mdns";
 import { type Answer, decode, encode, type Packet } from "dns-packet";
 import * as z from "zod";
-import { dialable } from "../../../src/discovery/address-scope.ts";
+import { dialable } from "../../../src/p2p/address-scope.ts";
 import { announcement, asksFor, farewell } from "../../../src/discovery/mdns/answer.ts";
 import { Heard } from "../../../src/discovery/mdns/heard.ts";
 import { TestClock } from "../../support/clock.ts";

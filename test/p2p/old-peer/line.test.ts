@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { remoteCache } from "../../../src/cache/remote.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../../../src/peer/methods.ts";
 import { remoteQueue } from "../../../src/task/remote.ts";
-import { withHosts } from "../hosts.ts";
+import { until, withHosts } from "../hosts.ts";
 import { lineServer, oldQueue } from "./servers.ts";
 
 const LIMIT = { timeout: 60_000 };
@@ -151,6 +151,28 @@ describe("a peer that speaks only newline JSON", LIMIT, () => {
 
       assert.equal(claimed.length, 1);
       assert.equal(claims, 2);
+    }));
+
+  it("gets the first request on the stream that showed what it speaks, so that none is opened in vain", () =>
+    withHosts(async (open) => {
+      await using server = await lineServer(oldQueue());
+      const { rpc } = await open();
+
+      await rpc.call({ multiaddr: server.address }, nodeStatus, { detail: false });
+
+      assert.deepEqual([server.streams.opened, server.streams.reset], [1, 0]);
+    }));
+
+  it("is told goodbye on that stream, not cut off, if there is no request", () =>
+    withHosts(async (open) => {
+      await using server = await lineServer(oldQueue());
+      const host = await open({ limits: { sweepMs: 20 } });
+
+      await host.resolve({ multiaddr: server.address });
+      await until(() => server.streams.unused > 0);
+
+      assert.deepEqual(server.streams, { opened: 1, unused: 1, reset: 0 });
+      assert.equal(host.stats().connections, 1);
     }));
 
   it("gets one stream for each request, and keeps none", () =>

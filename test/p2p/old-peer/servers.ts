@@ -25,15 +25,29 @@ function onBytes(stream: Stream, take: (bytes: Buffer) => void): void {
   stream.addEventListener("message", ({ data }) => take(Buffer.from(data.subarray())));
 }
 
+/** What the newline service saw. */
+export interface LineServer extends OldServer {
+  /** How many streams were opened; how many of them ended without a request, and how many were reset. */
+  readonly streams: { opened: number; unused: number; reset: number };
+}
+
 /** Serves newline JSON as the Python service does: one request, one answer, and the stream is closed. */
-export async function lineServer(answer: Answer): Promise<OldServer> {
+export async function lineServer(answer: Answer): Promise<LineServer> {
   const peer = await rawPeer();
+  const streams = { opened: 0, unused: 0, reset: 0 };
   const requests: JsonObject[] = [];
   const lines: string[] = [];
   await peer.node.handle(
     TASK_QUEUE_PROTOCOL,
     (stream) => {
       const chunks: Buffer[] = [];
+      streams.opened += 1;
+      // As a server does that reads a line and finds the end.
+      stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
+      stream.addEventListener("close", () => {
+        if (chunks.length === 0) streams.unused += 1;
+        if (stream.status === "reset") streams.reset += 1;
+      });
       onBytes(stream, (bytes) => {
         chunks.push(bytes);
         const line = Buffer.concat(chunks).toString();
@@ -49,7 +63,7 @@ export async function lineServer(answer: Answer): Promise<OldServer> {
     },
     { maxInboundStreams: 1000 },
   );
-  return serverOf(peer, requests, lines);
+  return { ...serverOf(peer, requests, lines), streams };
 }
 
 /** What the initialize-first service did. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isPublicAddress } from "../../../src/discovery/github-issues/public-address.ts";
+import { isPublicAddress } from "../../src/p2p/address-scope.ts";
 
 const ID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
