@@ -24,6 +24,12 @@ import { swarmKeyProtector } from "./swarm-key.ts";
 /** libp2p's default of 32 parallel pings a connection is for benchmarks; one peer needs one or two. */
 const MAX_PINGS = 4;
 
+/**
+ * libp2p's default is one question of identify at a time on a connection, and it resets a second one. py-libp2p asks by
+ * itself after connecting, so that would be whatever its user asks then.
+ */
+const MAX_IDENTIFIES = 4;
+
 /** What a node is made of. */
 export interface NodeOptions {
   readonly privateKey: PrivateKey;
@@ -80,7 +86,7 @@ export async function startLibp2p({
     connectionMonitor: { pingInterval: limits.monitorMs },
     services: {
       ...Object.assign({}, ...mechanisms.map((one) => one.services)),
-      identify: identify(),
+      identify: identify({ maxInboundStreams: MAX_IDENTIFIES }),
       // Tells those who are connected when the addresses of this node change.
       identifyPush: identifyPush(),
       dials: singleDials,

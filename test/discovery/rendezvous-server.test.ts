@@ -1,8 +1,10 @@
 /** A rendezvous node as strangers, members and old peers meet it, message by message. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { publicKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
+import { writer } from "protons-runtime";
 import { type Authority, createAuthority } from "../../src/authority/authority.ts";
 import {
   decodeMessage,
@@ -32,9 +34,10 @@ interface Raw extends AsyncDisposable {
   ask(point: Site, message: RendezvousMessage | Uint8Array): Promise<RendezvousMessage | undefined>;
 }
 
-async function openRaw(owner: NurseryHost): Promise<Raw> {
+async function openRaw(owner: NurseryHost, agent?: string): Promise<Raw> {
   const key = await newIdentity();
   const node = await startLibp2p({ privateKey: key, listen: [], announce: [], limits: DEFAULT_P2P_LIMITS });
+  if (agent !== undefined) await callItself(node, agent);
   return {
     node,
     key,
@@ -49,6 +52,19 @@ async function openRaw(owner: NurseryHost): Promise<Raw> {
       }),
     [Symbol.asyncDispose]: async () => node.stop(),
   };
+}
+
+/** Answers identify with another name of the software. */
+async function callItself(node: Libp2pNode, agent: string): Promise<void> {
+  await node.unhandle("/ipfs/id/1.0.0");
+  await node.handle("/ipfs/id/1.0.0", (stream) => {
+    const { publicKey } = node.peerId;
+    if (!publicKey) throw new TypeError("no public key");
+    // Fields 1 and 6 of the specification of identify, of wire type 2: the key, and the name.
+    const fields = writer().uint32(0x0a).bytes(publicKeyToProtobuf(publicKey)).uint32(0x32).string(agent);
+    stream.send(writer().bytes(fields.finish()).finish());
+    void stream.close();
+  });
 }
 
 /** A record of the node with `key`. */
@@ -80,14 +96,14 @@ function unsignedOf(node: Libp2pNode): Uint8Array {
 async function withServer(
   options: Partial<RendezvousOptions>,
   hostOptions: Partial<P2pHostOptions>,
-  body: (point: Site, open: () => Promise<Raw>, sites: Sites) => Promise<void>,
+  body: (point: Site, open: (agent?: string) => Promise<Raw>, sites: Sites) => Promise<void>,
 ): Promise<void> {
   await using sites = openSites();
   await using owner = openHost();
   await using raws = new AsyncDisposableStack();
   const server = rendezvous({ points: [], namespace: "own", server: true, unsigned: false, ...options });
   const point = await sites.open(server, hostOptions);
-  await body(point, async () => raws.use(await openRaw(owner)), sites);
+  await body(point, async (agent) => raws.use(await openRaw(owner, agent)), sites);
 }
 
 describe("a rendezvous node", () => {
@@ -213,6 +229,21 @@ describe("a rendezvous node", () => {
         );
       });
     }
+  });
+});
+
+describe("a rendezvous node that deals with unsigned records", () => {
+  it("gives a py-libp2p that only asks what it can read, and others what is signed", LIMIT, async () => {
+    await withServer({ unsigned: true }, {}, async (point, open) => {
+      await register(await open(), point, "ns");
+      const signedFor = async (agent: string): Promise<boolean | undefined> => {
+        const [found] = (await discover(await open(agent), point, "ns")).registrations;
+        return found && (await openRecord(found.record, true)).signed;
+      };
+
+      assert.equal(await signedFor("py-libp2p/0.7.0"), false);
+      assert.equal(await signedFor("go-libp2p/0.51.0"), true);
+    });
   });
 });
 

@@ -1,10 +1,16 @@
+import { setTimeout as pause } from "node:timers/promises";
+
 const PAUSE_MS = 200;
 
-/** Asks again and again until `good` says yes; the test's deadline bounds it. */
-export async function eventually<T>(ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
+/** Asks again and again until `good` says yes. @throws when `signal`, the test's, says that its time is up */
+export async function eventually<T>(
+  signal: AbortSignal,
+  ask: () => Promise<T>,
+  good: (value: T) => boolean,
+): Promise<T> {
   for (;;) {
     const value = await ask();
     if (good(value)) return value;
-    await new Promise<void>((resolve) => void setTimeout(resolve, PAUSE_MS));
+    await pause(PAUSE_MS, undefined, { signal });
   }
 }

@@ -16,9 +16,21 @@ const HERE = import.meta.dirname;
 /** The first build compiles all of go-libp2p: three minutes on two busy cores. */
 const PREPARE_LIMIT_MS = 15 * 60_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-/** The words of pip and go for a network that is not there. */
-const NO_NETWORK =
-  /connection broken by|Failed to establish a new connection|NameResolution|Temporary failure in name|dial tcp|no such host|i\/o timeout|Network is unreachable/i;
+/** The words of pip and go for what is not there, and what it means. */
+const ABSENCES: readonly { readonly words: RegExp; readonly meaning: string }[] = [
+  {
+    words:
+      /connection broken by|Failed to establish a new connection|NameResolution|Temporary failure in name|dial tcp|no such host|i\/o timeout|Network is unreachable/i,
+    meaning: "what it needs cannot be downloaded: there is no network",
+  },
+  { words: /No matching distribution found for \S+/, meaning: "what it needs cannot be downloaded" },
+  { words: /GOPROXY=off/, meaning: "what it needs cannot be downloaded" },
+  {
+    words: /ensurepip is not available|No module named \W?(venv|pip)/,
+    meaning: "this Python cannot make an environment",
+  },
+  { words: /requires go >= \S+ \([^)]*\)/, meaning: "this Go is too old" },
+];
 
 /** A library of another language. */
 export interface Foreign {
@@ -87,9 +99,9 @@ export function prepareGo(): Promise<Foreign> {
 
 async function prepare(name: Foreign["name"], make: () => Promise<Program | string>): Promise<Foreign> {
   const made = await make().catch((error: unknown) => {
-    const said = String(error instanceof Error && "stderr" in error ? error.stderr : error);
-    if (!NO_NETWORK.test(said)) throw error;
-    return `what it needs cannot be downloaded: ${NO_NETWORK.exec(said)?.[0] ?? ""}`;
+    const why = absenceIn(error);
+    if (why === undefined) throw error;
+    return why;
   });
   if (typeof made === "string")
     return { name, missing: made, version: "", start: () => Promise.reject(new Error(made)) };
@@ -97,6 +109,17 @@ async function prepare(name: Foreign["name"], make: () => Promise<Program | stri
   await using peer = await startForeign(made);
   const { version } = peer;
   return { name, missing: undefined, version, start: (options) => startForeign(made, options) };
+}
+
+/** What an error of pip or go says is not there; undefined if it says something else. */
+function absenceIn(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const said = ["stdout", "stderr"].map((name) => String(Reflect.get(error, name) ?? "")).join("\n");
+  for (const { words, meaning } of ABSENCES) {
+    const found = words.exec(said);
+    if (found) return `${meaning} (${found[0]})`;
+  }
+  return undefined;
 }
 
 /** Makes a folder unless it was made whole before. */

@@ -5,6 +5,7 @@
  * traffic of the scenarios stays on loopback.
  */
 import { describe } from "node:test";
+import { leaveNothingBehind } from "./cleanup.ts";
 import { type Foreign, prepareGo, preparePython } from "./prepare.ts";
 import { connecting } from "./scenarios/connecting.ts";
 import { frames } from "./scenarios/frames.ts";
@@ -26,6 +27,8 @@ const SCENARIOS: readonly ((foreign: Foreign) => void)[] = [
 ];
 
 const LIBRARIES = { "py-libp2p": preparePython, "go-libp2p": prepareGo };
+
+leaveNothingBehind();
 
 /** Only this library, if one is named. */
 const wanted = process.env["MCPP_INTEROP"] ?? "";

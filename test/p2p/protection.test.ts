@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+<<<<<<< HEAD
 import { peerIdFromString } from "@libp2p/peer-id";
+=======
+import type { Connection } from "@libp2p/interface";
+>>>>>>> interop2
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "../../src/logger.ts";
 import { Access } from "../../src/p2p/access.ts";
@@ -35,7 +39,35 @@ function budgets(clock: TestClock, limits = {}): { readonly all: Budgets; readon
   return { all: new Budgets({ clock, limits: every, offences, onKeptOut }), kept };
 }
 
+<<<<<<< HEAD
 const newId = async (): Promise<string> => peerIdOf(await newIdentity());
+=======
+/** How many bytes a question of identify is answered with; its stream stays open at the side that asks. */
+async function answerBytes(connection: Connection): Promise<number> {
+  const stream = await connection.newStream("/ipfs/id/1.0.0", { maxOutboundStreams: 8 });
+  let bytes = 0;
+  for await (const chunk of stream) bytes += chunk.byteLength;
+  return bytes;
+}
+
+describe("strangers", () => {
+  it("may ask who a node is while an earlier question of theirs is still open", LIMIT, () =>
+    withHosts(async (open) => {
+      await using raw = await rawPeer();
+      // Its own libp2p would not ask twice at once, as others do.
+      await raw.node.unhandle("/ipfs/id/1.0.0");
+      const connection = await raw.node.dial(multiaddr(addressOf(await open())));
+
+      const answers = await Promise.all([1, 2, 3].map(() => answerBytes(connection)));
+
+      assert.ok(
+        answers.every((bytes) => bytes > 0),
+        answers.join(" "),
+      );
+    }),
+  );
+});
+>>>>>>> interop2
 
 describe("access lists", () => {
   it("refuse what is denied even if it is allowed too, and what is not allowed if anything is", async () => {

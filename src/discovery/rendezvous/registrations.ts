@@ -73,9 +73,9 @@ export class Registrations {
     if (known) this.#remove(known);
   }
 
-  /** Whether the peer has registered without a signature somewhere, so that it understands no other records. */
-  readsUnsignedOnly(namespace: string, peerId: string): boolean {
-    return this.#namespaces.get(namespace)?.get(peerId)?.signed === false;
+  /** Whether the peer has registered in the namespace with a signature; undefined if it has not registered. */
+  signs(namespace: string, peerId: string): boolean | undefined {
+    return this.#namespaces.get(namespace)?.get(peerId)?.signed;
   }
 
   /** The registrations with numbers above `after`, the oldest first, as many as fit on a page. */

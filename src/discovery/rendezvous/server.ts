@@ -34,6 +34,7 @@ import {
 } from "./limits.ts";
 import { MessageStream } from "./message-stream.ts";
 import { openRecord, type OpenedRecord, unsignedRecord } from "./record.ts";
+import { isOfUnsignedKind } from "./unsigned-kind.ts";
 import { type Registration, Registrations } from "./registrations.ts";
 
 /** How often expired registrations are dropped; until then they are only not given out. */
@@ -180,7 +181,7 @@ class RendezvousServer {
     const after = decodeCookie(cookie, this.#run, namespace);
     if (after === undefined) return nothingFound(refused(STATUS.invalidCookie, "not a cookie of this node"));
     const page = this.registrations.page(namespace, after, limit === 0 ? PAGE_SIZE : limit);
-    const unsignedOnly = this.registrations.readsUnsignedOnly(namespace, connection.remotePeer.toString());
+    const unsignedOnly = await this.#readsUnsignedOnly(namespace, connection);
     const registrations = await Promise.all(page.registrations.map((one) => this.#shown(one, unsignedOnly)));
     return {
       type: "discovered",
@@ -190,7 +191,13 @@ class RendezvousServer {
     };
   }
 
-  /** A peer that registered without a signature gets records without one. */
+  /** A peer shows by its own record which ones it understands; one that only asks, by what it calls itself. */
+  async #readsUnsignedOnly(namespace: string, connection: Connection): Promise<boolean> {
+    if (!this.#options.unsigned) return false;
+    const signs = this.registrations.signs(namespace, connection.remotePeer.toString());
+    return signs === undefined ? isOfUnsignedKind(this.#context.libp2p, connection.remotePeer) : !signs;
+  }
+
   async #shown(one: Registration, unsignedOnly: boolean): Promise<WireRegistration> {
     const { namespace, expiresAtMs } = one;
     const ttlS = Math.max(1, Math.round((expiresAtMs - this.#context.clock.now()) / 1000));

@@ -11,7 +11,6 @@ import time
 
 from libp2p import new_host
 from libp2p.custom_types import TProtocol
-from libp2p.host.exceptions import StreamFailure
 from libp2p.host.ping import ID as PING_PROTOCOL, handle_ping, PingService
 from libp2p.identity.identify.identify import parse_identify_response
 from libp2p.peer.id import ID
@@ -26,7 +25,6 @@ from task_queue import TaskQueue
 IDENTIFY_PROTOCOL = "/ipfs/id/1.0.0"
 # Longer than any one command takes in the tests.
 COMMAND_LIMIT_S = 25
-IDENTIFY_TRIES = 4
 
 
 class Driver:
@@ -65,7 +63,8 @@ class Driver:
         return {"peer_id": str(info.peer_id), "made_of": parts}
 
     async def identify(self, command):
-        stream = await self.identify_stream(command)
+        # The host asks by itself after connecting; this is one more question at the same time.
+        stream = await self.stream(command, IDENTIFY_PROTOCOL)
         collected = b""
         try:
             while chunk := await stream.read(65536):
@@ -76,15 +75,6 @@ class Driver:
                 raise error
         said = parse_identify_response(collected)
         return {"agent": said.agent_version, "protocols": list(said.protocols)}
-
-    async def identify_stream(self, command):
-        # The host asks by itself after connecting, and js-libp2p answers one such question a connection at a time.
-        for _ in range(IDENTIFY_TRIES):
-            try:
-                return await self.stream(command, IDENTIFY_PROTOCOL)
-            except StreamFailure:
-                await trio.sleep(0.5)
-        return await self.stream(command, IDENTIFY_PROTOCOL)
 
     async def ping(self, command):
         rtts = await PingService(self.host).ping(ID.from_string(command["peer_id"]), 3)

@@ -5,19 +5,22 @@
  * has the standard form, with `dnsaddr=` in TXT.
  */
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import * as z from "zod";
 import { cleanEnvironment, temporaryFolder } from "../../support/node-process.ts";
+import { atEnd } from "../cleanup.ts";
 import { commandOf, hasOption, peersOf } from "../cli.ts";
 import { eventually } from "../eventually.ts";
 import { LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 
 const run = promisify(execFile);
+
+const LOOPBACK = "127.0.0.1/8";
 
 const ready = z.object({ peer_id: z.string() });
 const done = z.looseObject({});
@@ -35,11 +38,18 @@ interface InsideNode extends AsyncDisposable {
 async function openNamespace(): Promise<Namespace> {
   const name = `mcpp-interop-${process.pid}`;
   await run("ip", ["netns", "add", name]);
-  const inside = ["ip", "netns", "exec", name];
+  const settled = atEnd(() => void execFileSync("ip", ["netns", "delete", name]));
   await run("ip", ["-n", name, "link", "set", "lo", "up", "multicast", "on"]);
+  // The address has the scope "host" at first; Linux would give packets for a group that are sent by the number of the
+  // interface, as go-libp2p does, 0.0.0.0 as their source, and those are not answered here.
+  await run("ip", ["-n", name, "address", "delete", LOOPBACK, "dev", "lo"]);
+  await run("ip", ["-n", name, "address", "add", LOOPBACK, "dev", "lo", "scope", "link"]);
   return {
-    inside,
-    [Symbol.asyncDispose]: async () => void (await run("ip", ["netns", "delete", name])),
+    inside: ["ip", "netns", "exec", name],
+    [Symbol.asyncDispose]: async () => {
+      settled();
+      await run("ip", ["netns", "delete", name]);
+    },
   };
 }
 
@@ -85,10 +95,12 @@ export function mdns(foreign: Foreign): void {
 
       await there.run("mdns_start", {}, done);
       const here = await eventually(
+        t.signal,
         () => peersOf(folder.path, inside),
         (peers) => peers.includes(there.peerId),
       );
       const foundThere = await eventually(
+        t.signal,
         () => there.run("mdns_found", {}, found),
         (peers) => peers.includes(node.peerId),
       );

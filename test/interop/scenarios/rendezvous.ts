@@ -6,7 +6,7 @@ import * as z from "zod";
 import { startNode, temporaryFolder } from "../../support/node-process.ts";
 import { hasOption, peersOf } from "../cli.ts";
 import { eventually } from "../eventually.ts";
-import { LIMIT } from "../limits.ts";
+import { LONG_LIMIT } from "../limits.ts";
 import type { Foreign } from "../prepare.ts";
 import { connected } from "../schemas.ts";
 
@@ -26,7 +26,7 @@ async function missing(foreign: Foreign): Promise<string | false> {
 
 export function rendezvous(foreign: Foreign): void {
   describe("rendezvous", () => {
-    it("the point is here: those there register, find and are found", LIMIT, async (t) => {
+    it("the point is here: those there register, find and are found", LONG_LIMIT, async (t) => {
       const why = await missing(foreign);
       if (why !== false) return t.skip(why);
       using folder = temporaryFolder();
@@ -44,10 +44,12 @@ export function rendezvous(foreign: Foreign): void {
 
         await registering.run("rendezvous_register", at, registered);
         const found = await eventually(
+          t.signal,
           () => asking.run("rendezvous_discover", at, discovered),
           (peers) => peers.length >= 2,
         );
         const listed = await eventually(
+          t.signal,
           () => peersOf(other.path),
           (peers) => peers.includes(registering.peerId),
         );
@@ -58,6 +60,7 @@ export function rendezvous(foreign: Foreign): void {
         assert.ok(listed.includes(registering.peerId));
         await registering.run("rendezvous_unregister", at, done);
         await eventually(
+          t.signal,
           () => asking.run("rendezvous_discover", at, discovered),
           (peers) => peers.every((peer) => peer.peer_id !== registering.peerId),
         );
@@ -67,7 +70,7 @@ export function rendezvous(foreign: Foreign): void {
       }
     });
 
-    it("the point is there: nodes register, and find each other", LIMIT, async (t) => {
+    it("the point is there: nodes register, and find each other", LONG_LIMIT, async (t) => {
       const why = await missing(foreign);
       if (why !== false) return t.skip(why);
       using folder = temporaryFolder();
@@ -80,10 +83,12 @@ export function rendezvous(foreign: Foreign): void {
       const b = await startNode(other.path, args);
       try {
         const there = await eventually(
+          t.signal,
           () => point.run("rendezvous_known", {}, known),
           (spaces) => spaces[namespace]?.length === 2,
         );
         const found = await eventually(
+          t.signal,
           () => peersOf(folder.path),
           (peers) => peers.includes(b.peer_id),
         );
