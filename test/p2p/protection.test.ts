@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-<<<<<<< HEAD
 import { peerIdFromString } from "@libp2p/peer-id";
-=======
 import type { Connection } from "@libp2p/interface";
->>>>>>> interop2
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "../../src/logger.ts";
 import { Access } from "../../src/p2p/access.ts";
@@ -39,9 +36,7 @@ function budgets(clock: TestClock, limits = {}): { readonly all: Budgets; readon
   return { all: new Budgets({ clock, limits: every, offences, onKeptOut }), kept };
 }
 
-<<<<<<< HEAD
 const newId = async (): Promise<string> => peerIdOf(await newIdentity());
-=======
 /** How many bytes a question of identify is answered with; its stream stays open at the side that asks. */
 async function answerBytes(connection: Connection): Promise<number> {
   const stream = await connection.newStream("/ipfs/id/1.0.0", { maxOutboundStreams: 8 });
@@ -67,7 +62,6 @@ describe("strangers", () => {
     }),
   );
 });
->>>>>>> interop2
 
 describe("access lists", () => {
   it("refuse what is denied even if it is allowed too, and what is not allowed if anything is", async () => {
