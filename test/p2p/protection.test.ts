@@ -37,12 +37,12 @@ function budgets(clock: TestClock, limits = {}): { readonly all: Budgets; readon
 }
 
 const newId = async (): Promise<string> => peerIdOf(await newIdentity());
-/** How many bytes a question of identify is answered with; its stream stays open at the side that asks. */
+/** How many bytes come first in answer to a question of identify, 0 if it is reset; its stream stays open here. */
 async function answerBytes(connection: Connection): Promise<number> {
   const stream = await connection.newStream("/ipfs/id/1.0.0", { maxOutboundStreams: 8 });
-  let bytes = 0;
-  for await (const chunk of stream) bytes += chunk.byteLength;
-  return bytes;
+  // Not read to the end: libp2p's iteration misses an end that is there before it begins.
+  for await (const chunk of stream) return chunk.byteLength;
+  return 0;
 }
 
 describe("strangers", () => {
