@@ -141,9 +141,9 @@ export class AddressDials {
         this.#dialInTime(address, timeoutMs, (stage) => (came.stage = stage)),
       );
       if (connection === undefined) {
-        const outcome = came.stage === "handshake" ? "silent" : "timeout";
+        const outcome = silenceOf(came.stage, hasSwarmKey);
         this.#failed(text, wanted, outcome);
-        const words = `${wordsOf(outcome, hasSwarmKey)} within ${timeoutMs} ms`;
+        const words = `${wordsOf(outcome)} within ${timeoutMs} ms`;
         row.end(outcome, words);
         failures.push(new UnreachableError(`${text}: ${words}`));
         return undefined;
@@ -223,11 +223,20 @@ function endOf(error: unknown, stage: DialStage, isPrivate: boolean): DialOutcom
   return causeOf(error, stage, isPrivate);
 }
 
-/** Ends with other swarm keys may each wait for the other to make sense. */
-function wordsOf(outcome: "silent" | "timeout", hasSwarmKey: boolean): string {
+/**
+ * What no answer in time means. Ends with different swarm keys may each wait for the other to make sense; a node with
+ * a key knows that this is possible, and for it nothing else is as likely.
+ */
+function silenceOf(stage: DialStage, hasSwarmKey: boolean): "timeout" | "silent" | "not-our-network" {
+  if (stage !== "handshake") return "timeout";
+  return hasSwarmKey ? "not-our-network" : "silent";
+}
+
+function wordsOf(outcome: ReturnType<typeof silenceOf>): string {
   if (outcome === "timeout") return "no answer";
-  const why = hasSwarmKey
-    ? "lack this node's swarm key or have another one"
-    : "be in a private swarm whose key this node lacks";
+  const why =
+    outcome === "silent"
+      ? "be in a private swarm whose key this node lacks"
+      : "lack this node's swarm key or have another one";
   return `it was connected, but nobody spoke (the peer may ${why})`;
 }

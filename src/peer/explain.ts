@@ -54,7 +54,7 @@ const DIALS: Readonly<Partial<Record<DialOutcome, readonly [string, string, stri
   ],
   "not-our-network": [
     "swarm-key-mismatch",
-    "what answers there has another swarm key, or none",
+    "what is there has another swarm key, or none, or says nothing",
     "use the same swarm key on both nodes: mcpp config show",
   ],
   "handshake-failed": [
