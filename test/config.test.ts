@@ -312,3 +312,13 @@ describe("childEnvironment", () => {
 function dataDirOf(env: Record<string, string>): string {
   return loadConfig({ env }).config.dataDir;
 }
+
+describe("a list of peers", () => {
+  it("is refused in a form in which nobody would ever be found in it", () => {
+    const cid = "k51qzi5uqu5dkkciu33khkzbcmxtyhn376i1e83tya8kuy7z9euedzyr5nhoew";
+    assert.throws(() => loadConfig({ env: { MCPP_ALLOW_PEERS: cid } }), {
+      code: "E_CONFIG",
+      message: /12D3KooW/,
+    });
+  });
+});

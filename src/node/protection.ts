@@ -54,11 +54,15 @@ export async function watchAccess(
 ): Promise<void> {
   const { accessFile } = config;
   if (accessFile === undefined) return;
-  for (let seen = await stampOf(accessFile); ;) {
+  let inForce = await stampOf(accessFile);
+  for (let last = inForce; ;) {
     await sleep(LOOK_MS);
     const now = await stampOf(accessFile);
-    if (now === seen) continue;
-    seen = now;
+    // One that is being written may be empty for a moment, which would let everybody in.
+    const isSettled = now === last;
+    last = now;
+    if (!isSettled || now === inForce) continue;
+    inForce = now;
     try {
       onChange(await readAccess(config));
       logger.info({ file: accessFile }, "the access file was read again");

@@ -58,5 +58,10 @@ export async function findPeers(search: PeerSearch, options: FindOptions): Promi
 }
 
 function idOf(multiaddr: string | undefined): string | undefined {
-  return multiaddr === undefined ? undefined : peerIdIn(parseMultiaddr(multiaddr));
+  try {
+    return multiaddr === undefined ? undefined : peerIdIn(parseMultiaddr(multiaddr));
+  } catch {
+    // A hint may hold anything; one that names nobody must not hide the others.
+    return undefined;
+  }
 }

@@ -11,8 +11,12 @@ export const multiaddr: Kind<string> = text(
   MULTIADDR,
 );
 
-/** A peer id. */
-export const peerId: Kind<string> = text("peer-id", "a peer id such as 12D3KooW…", PEER_ID);
+/** A peer id for a list of whom to let in or keep out: in the form that nodes print, since texts are compared. */
+export const peerId: Kind<string> = text(
+  "peer-id",
+  "a peer id such as 12D3KooW…",
+  /^(12D3KooW|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{30,}$/,
+);
 
 /** A peer id or a multiaddr. */
 export const peer: Kind<string> = text(
