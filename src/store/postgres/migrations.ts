@@ -106,6 +106,11 @@ const OUTBOX = `
 /** In the order in which they are taken. */
 const MIGRATIONS: readonly string[] = [TASKS + CACHE + OUTBOX];
 
+// Not to_regclass, which within a transaction may remember that there was nothing.
+const THERE = `
+  SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = $1 AND c.relname = 'schema_version') AS there`;
+
 const versionRow = z.object({ version: z.int() });
 const thereRow = z.object({ there: z.boolean() });
 
@@ -123,11 +128,11 @@ export async function migrate(client: Client, address: Address): Promise<void> {
     const version = await schemaVersion(client, address);
     if (version === 0) {
       await client.query(`CREATE SCHEMA IF NOT EXISTS ${address.schema}`);
-      await client.query("CREATE TABLE schema_version (version integer NOT NULL)");
-      await client.query("INSERT INTO schema_version VALUES (0)");
+      await client.query(`CREATE TABLE ${address.schema}.schema_version (version integer NOT NULL)`);
+      await client.query(`INSERT INTO ${address.schema}.schema_version VALUES (0)`);
     }
     for (const step of MIGRATIONS.slice(version)) await client.query(step);
-    await client.query("UPDATE schema_version SET version = $1", [MIGRATIONS.length]);
+    await client.query(`UPDATE ${address.schema}.schema_version SET version = $1`, [MIGRATIONS.length]);
     await client.query("COMMIT");
   } catch (error) {
     // The connection is not used any further; it may have gone already.
@@ -137,9 +142,9 @@ export async function migrate(client: Client, address: Address): Promise<void> {
 }
 
 async function schemaVersion(client: Client, { schema, shown }: Address): Promise<number> {
-  const found = await client.query("SELECT to_regclass($1) IS NOT NULL AS there", [`${schema}.schema_version`]);
+  const found = await client.query(THERE, [schema]);
   if (!thereRow.parse(found.rows[0]).there) return 0;
-  const { rows } = await client.query("SELECT version FROM schema_version");
+  const { rows } = await client.query(`SELECT version FROM ${schema}.schema_version`);
   const { version } = versionRow.parse(rows[0]);
   if (version > MIGRATIONS.length) {
     throw new StoreVersionError(
