@@ -77,6 +77,7 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
 async function openStores({ store, database: path, dataDir }: NodeConfig, logger: Logger): Promise<Stores> {
   if (!isDatabaseUrl(store)) return STORE_ENGINES[store]({ path, logger });
   // The name of a node is that of its folder's identity, also if it has no peers.
-  const owner = async (): Promise<string> => (await (await import("./identity.ts")).identityOf(dataDir)).peerId;
+  const owner = async (): Promise<string> =>
+    (await (await import("./identity.ts")).identityOf(dataDir)).peerId;
   return STORE_ENGINES.postgres({ path, url: store, owner, logger });
 }

@@ -58,7 +58,10 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
       const { byState } = await a.tasks.stats(Date.now());
       assert.deepEqual([byState.completed, byState.queued, byState.running], [800, 0, 0]);
       const { tasks } = await a.tasks.list({ limit: 500 });
-      assert.ok(tasks.every(({ attempt }) => attempt === 1), "no claim may have been lost on the way");
+      assert.ok(
+        tasks.every(({ attempt }) => attempt === 1),
+        "no claim may have been lost on the way",
+      );
     });
   }
 
@@ -78,7 +81,9 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
           return value;
         };
         const [plain, keyed, again] = [`p${n}`, `k${n}`, `r${n}`];
-        assert.deepEqual(await cut(() => tasks.insert([draft(plain)], 1)), [{ taskId: plain, created: true }]);
+        assert.deepEqual(await cut(() => tasks.insert([draft(plain)], 1)), [
+          { taskId: plain, created: true },
+        ]);
         const withKey = draft(keyed, { idempotencyKey: keyed });
         assert.deepEqual(await cut(() => tasks.insert([withKey], 1)), [{ taskId: keyed, created: true }]);
         const [first] = await cut(() => tasks.claim(claimOf(lease), 2));
@@ -86,7 +91,9 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
         assert.deepEqual([first.task.id, first.token, first.task.attempt], [plain, 1, 1]);
         assert.deepEqual(first.task, await tasks.get(plain));
         await cut(() => tasks.renew(leaseOf(first), 1e6 + n, 3));
-        await cut(() => tasks.note(leaseOf(first), { logs: [{ atMs: 3, stream: "stdout", message: "x" }] }, 3));
+        await cut(() =>
+          tasks.note(leaseOf(first), { logs: [{ atMs: 3, stream: "stdout", message: "x" }] }, 3),
+        );
         await cut(() => tasks.settle(leaseOf(first), { kind: "completed", result: {} }, 4));
         const [second] = await cut(() => tasks.claim(claimOf(lease), 5));
         assert.ok(second);
@@ -100,7 +107,10 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
         await cut(() => outbox.remove("q", { taskId: "t", token: 1 }));
         const whole = await tasks.get(plain);
         assert.deepEqual([whole?.logs.length, whole?.history.length, whole?.state], [1, 3, "completed"]);
-        assert.deepEqual((await tasks.get(keyed))?.history.map(({ kind }) => kind), ["submitted", "claimed", "released", "cancelled"]);
+        assert.deepEqual(
+          (await tasks.get(keyed))?.history.map(({ kind }) => kind),
+          ["submitted", "claimed", "released", "cancelled"],
+        );
       }
       assert.ok(cuts >= 20, `only ${cuts} connections broke`);
       const { byState } = await tasks.stats(40);
@@ -113,7 +123,9 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
     await using stores = await openPostgresStores({ url: `${url}&statement_timeout=200` });
     const { tasks } = stores;
     await tasks.insert([draft("before")], 0);
-    const other = new pg.Client({ connectionString: `postgres://mcpp:${encodeURIComponent(server().password)}@127.0.0.1:${server().port}/postgres` });
+    const other = new pg.Client({
+      connectionString: `postgres://mcpp:${encodeURIComponent(server().password)}@127.0.0.1:${server().port}/postgres`,
+    });
     await other.connect();
     await other.query("BEGIN; LOCK TABLE slow.tasks IN ACCESS EXCLUSIVE MODE");
     const slow = { code: "E_STORE_TIMEOUT", failureClass: "timeout" };
@@ -135,7 +147,10 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
     await using stores = await openPostgresStores({ url: server().url("text") });
     const { tasks, cache } = stores;
     const odd = "a\0b\u0001c\u0001\u0001\u0002é\u{1F600}";
-    await tasks.insert([draft("a", { payload: { odd }, modelName: odd, type: odd, lane: odd, idempotencyKey: odd })], 0);
+    await tasks.insert(
+      [draft("a", { payload: { odd }, modelName: odd, type: odd, lane: odd, idempotencyKey: odd })],
+      0,
+    );
     const [claim] = await tasks.claim(claimOf({ workerId: odd, holder: odd }), 0);
     assert.ok(claim);
     assert.deepEqual((await tasks.survey([])).readyLanes, []);
@@ -148,7 +163,10 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
       [task?.payload, task?.modelName, task?.type, task?.idempotencyKey, task?.progress],
       [{ odd }, odd, odd, odd, { odd }],
     );
-    assert.deepEqual([task?.logs[0]?.message, task?.history[1]?.workerId, task?.history[2]?.detail], [odd, odd, odd]);
+    assert.deepEqual(
+      [task?.logs[0]?.message, task?.history[1]?.workerId, task?.history[2]?.detail],
+      [odd, odd, odd],
+    );
     await cache.set(odd, odd, undefined, 0);
     assert.equal((await cache.get(odd, 0))?.value, odd);
     assert.equal((await cache.changes(0, 5)).marks[0]?.key, odd);

@@ -1,7 +1,16 @@
 /** A PostgreSQL server of the test's own: a temporary folder, a socket in it, a free port of loopback, fsync on. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +26,9 @@ function findBin(): string | undefined {
   if (process.platform === "win32") return undefined;
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).map(Number) : [];
   const best = Math.max(...versions.filter((version) => version >= MIN_VERSION), 0);
-  return best > 0 && existsSync(join(DEBIAN, String(best), "bin/initdb")) ? join(DEBIAN, String(best), "bin") : undefined;
+  return best > 0 && existsSync(join(DEBIAN, String(best), "bin/initdb"))
+    ? join(DEBIAN, String(best), "bin")
+    : undefined;
 }
 
 interface Runner {
@@ -28,7 +39,9 @@ interface Runner {
 /** The server refuses to run as root; then another user runs it. */
 function findRunner(): Runner | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"));
+  const users = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
   const user = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody");
   return { uid: Number(user?.[2] ?? 65_534), gid: Number(user?.[3] ?? 65_534) };
 }
@@ -37,7 +50,9 @@ const bin = findBin();
 
 /** Why there can be no server; false if there can. For the option `skip`. */
 export const noPostgres: string | false =
-  bin === undefined ? `PostgreSQL ${MIN_VERSION} or later is not installed (apt-get install postgresql)` : false;
+  bin === undefined
+    ? `PostgreSQL ${MIN_VERSION} or later is not installed (apt-get install postgresql)`
+    : false;
 
 /** How a server is told to end: with its connections, or as a crash. */
 export type StopMode = "fast" | "crash";
@@ -70,11 +85,15 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   if (runner) for (const owned of [folder, data, sockets, secret]) chownSync(owned, runner.uid, runner.gid);
   const identity = runner ?? {};
   const auth = ["--auth-local=trust", "--auth-host=scram-sha-256", `--pwfile=${secret}`];
-  execFileSync(join(bin, "initdb"), ["-D", data, "-U", USER, "-E", "UTF8", "--no-locale", "--no-sync", ...auth], {
-    ...identity,
-    cwd: folder,
-    stdio: "pipe",
-  });
+  execFileSync(
+    join(bin, "initdb"),
+    ["-D", data, "-U", USER, "-E", "UTF8", "--no-locale", "--no-sync", ...auth],
+    {
+      ...identity,
+      cwd: folder,
+      stdio: "pipe",
+    },
+  );
   const port = await freePort();
   const options = [
     ...["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`, "fsync=on"],
@@ -83,7 +102,11 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   const args = ["-D", data, ...options.flatMap((option) => ["-c", option])];
   let server: ChildProcess | undefined;
   const start = async (): Promise<void> => {
-    server = spawn(join(bin, "postgres"), args, { ...identity, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    server = spawn(join(bin, "postgres"), args, {
+      ...identity,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     await ready(server);
   };
   const stop = async (mode: StopMode = "fast"): Promise<void> => {

@@ -61,7 +61,12 @@ export function parseAddress(url: string): Address {
   if (!SCHEMA.test(schema)) throw wrong("schema", "must be lower-case letters, digits and _, at most 63");
   const passfile = text("passfile");
   const given = text("password") ?? (parts.password || undefined);
-  const account = { host: host ?? "localhost", port: port ?? DEFAULT_PORT, database: database ?? user ?? "", user: user ?? "" };
+  const account = {
+    host: host ?? "localhost",
+    port: port ?? DEFAULT_PORT,
+    database: database ?? user ?? "",
+    user: user ?? "",
+  };
   return {
     host,
     port,
@@ -70,7 +75,8 @@ export function parseAddress(url: string): Address {
     database,
     ssl: tlsOf(host, text),
     applicationName: text("application_name") ?? "mcplusplus",
-    connectTimeoutMs: 1000 * (number(text("connect_timeout"), "connect_timeout", 1, MAX_CONNECT_S) ?? DEFAULT_CONNECT_S),
+    connectTimeoutMs:
+      1000 * (number(text("connect_timeout"), "connect_timeout", 1, MAX_CONNECT_S) ?? DEFAULT_CONNECT_S),
     statementTimeoutMs:
       number(text("statement_timeout"), "statement_timeout", 1, MAX_STATEMENT_MS) ?? DEFAULT_STATEMENT_MS,
     schema,
@@ -93,7 +99,9 @@ function splitUrl(url: string): UrlParts {
     // A URL with a user but no host, as libpq allows for sockets, is none after the standard.
     const emptyHost = /^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?#]|$)/;
     const dummy = emptyHost.test(url);
-    const { hostname, port, username, password, pathname, searchParams } = new URL(url.replace(emptyHost, "$1none.invalid"));
+    const { hostname, port, username, password, pathname, searchParams } = new URL(
+      url.replace(emptyHost, "$1none.invalid"),
+    );
     return {
       host: dummy ? "" : decodeURIComponent(hostname).replace(/^\[(.*)\]$/, "$1"),
       port,
@@ -104,9 +112,12 @@ function splitUrl(url: string): UrlParts {
     };
   } catch {
     // Not passed on as the cause: it has the URL, and with it the password.
-    throw new InvalidInputError("the address of the database is not a URL such as postgres://user@host/database", {
-      hint: "letters that mean something in a URL, such as @ : / ? # %, are written %40 %3A %2F %3F %23 %25 in a password",
-    });
+    throw new InvalidInputError(
+      "the address of the database is not a URL such as postgres://user@host/database",
+      {
+        hint: "letters that mean something in a URL, such as @ : / ? # %, are written %40 %3A %2F %3F %23 %25 in a password",
+      },
+    );
   }
 }
 
@@ -114,8 +125,13 @@ function splitUrl(url: string): UrlParts {
  * How the connection is protected. Beyond this machine the default is to encrypt and to check who answers; libpq's own
  * default, `prefer`, protects from nobody who can change the traffic.
  */
-function tlsOf(host: string | undefined, text: (name: string) => string | undefined): false | ConnectionOptions {
-  const mode = SSL_MODES.find((one) => one === (text("sslmode") ?? (isHere(host) ? "disable" : "verify-full")));
+function tlsOf(
+  host: string | undefined,
+  text: (name: string) => string | undefined,
+): false | ConnectionOptions {
+  const mode = SSL_MODES.find(
+    (one) => one === (text("sslmode") ?? (isHere(host) ? "disable" : "verify-full")),
+  );
   if (mode === undefined) throw wrong("sslmode", `must be one of ${SSL_MODES.join(", ")}`);
   if (mode === "disable") return false;
   const ca = file("sslrootcert", text);
@@ -142,7 +158,9 @@ function file(name: string, text: (name: string) => string | undefined): string 
     return readFileSync(path, "utf8");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new InvalidInputError(`the address of the database: ${name} cannot be read: ${why}`, { cause: error });
+    throw new InvalidInputError(`the address of the database: ${name} cannot be read: ${why}`, {
+      cause: error,
+    });
   }
 }
 

@@ -27,7 +27,8 @@ import { type Database, onlyRow } from "./database.ts";
 const GET = `
   SELECT value, stamp, expires_ms FROM cache_entries
    WHERE key_hash = $1 AND live = 1 AND (expires_ms IS NULL OR expires_ms > $2)`;
-const LAST = "SELECT key_hash, stamp, origin, live, expires_ms, bytes FROM cache_entries WHERE key_hash = ANY($1::text[])";
+const LAST =
+  "SELECT key_hash, stamp, origin, live, expires_ms, bytes FROM cache_entries WHERE key_hash = ANY($1::text[])";
 const STATS = `
   SELECT entries, bytes, tombstones,
          (SELECT count(*) FROM cache_entries WHERE expires_ms <= $1) AS outrun,
@@ -181,7 +182,10 @@ export class PostgresCacheStore implements CacheStore {
   async #perform(calls: readonly WriteCall[]): Promise<readonly (() => void)[]> {
     return this.#database.transact(async (tx) => {
       const hashes = [...new Set(calls.flatMap((call) => call.hashes))];
-      const [node, last = []] = await tx.run({ text: `${NODE} FOR UPDATE` }, { text: LAST, values: [hashes] });
+      const [node, last = []] = await tx.run(
+        { text: `${NODE} FOR UPDATE` },
+        { text: LAST, values: [hashes] },
+      );
       const writes = new CacheWrites(parsed(nodeRow, onlyRow(node)), lastStates(last));
       const value = calls.map((call) => call.perform(writes));
       const nowMs = Math.max(...calls.map((call) => call.nowMs));

@@ -151,7 +151,11 @@ export async function claimTasks(
   for (let looks = 1; ; looks++) {
     const heads = slots.length + spare;
     const values = [
-      ...[first.claim.choice.lanes, ranges.map(({ from }) => from), ranges.map(({ before }) => before ?? null)],
+      ...[
+        first.claim.choice.lanes,
+        ranges.map(({ from }) => from),
+        ranges.map(({ before }) => before ?? null),
+      ],
       ...[MAX_SCANNED_LANES, heads, nowMs, settled, slots.length],
       ...[slots.map(({ claim }) => claim.workerId), slots.map(({ claim }) => claim.holder)],
       ...[slots.map(({ claim }) => claim.leaseUntilMs), slots.map((call) => call.nowMs), maxBytes],
@@ -162,7 +166,8 @@ export async function claimTasks(
     );
     const leased = rows.filter((row) => row["slot"] !== null);
     const facts = rows[0] ? parsed(factsRow, rows[0]) : undefined;
-    if (facts && facts.scanned >= MAX_SCANNED_LANES && facts.last_lane !== null) round.stoppedAt(facts.last_lane);
+    if (facts && facts.scanned >= MAX_SCANNED_LANES && facts.last_lane !== null)
+      round.stoppedAt(facts.last_lane);
     const due = facts?.due === true && !settled;
     // All heads were looked at, and others were faster: look further.
     const raced = facts !== undefined && facts.got < slots.length && facts.seen >= heads && !due;

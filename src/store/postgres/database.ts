@@ -173,7 +173,11 @@ export class Database {
   }
 
   async #one(client: PoolClient, { text, values = [] }: Statement): Promise<Row[]> {
-    const { rows } = await client.query<Row>({ name: this.#nameOf(text), text, values: values.map(encodedValue) });
+    const { rows } = await client.query<Row>({
+      name: this.#nameOf(text),
+      text,
+      values: values.map(encodedValue),
+    });
     return rows;
   }
 
@@ -190,7 +194,9 @@ export class Database {
   async #committed(id: string, cause: unknown): Promise<boolean> {
     this.#lost(cause);
     try {
-      const rows = await this.#persist(() => this.#with((client) => this.#one(client, { text: ASK, values: [id] })));
+      const rows = await this.#persist(() =>
+        this.#with((client) => this.#one(client, { text: ASK, values: [id] })),
+      );
       return rows.length === 0;
     } catch (error) {
       throw new UnknownOutcome("the outcome of a commit is not known", { cause: error });
@@ -227,7 +233,10 @@ export class Database {
   #lost(error: unknown): void {
     if (this.#away || this.#closing.signal.aborted) return;
     this.#away = true;
-    this.#logger.warn(errorFacts(storeError(error, this.shown)), "the connection to the database was lost; trying again");
+    this.#logger.warn(
+      errorFacts(storeError(error, this.shown)),
+      "the connection to the database was lost; trying again",
+    );
     this.#onOutage();
   }
 

@@ -15,7 +15,12 @@ const IDLE_MS = 30_000;
  * Settings of every connection. The planner is told to use indexes because it plans with what it knows of a table that
  * was empty a second ago, and `jit` because compiling takes longer than any statement of ours.
  */
-const SETTINGS = ["enable_seqscan=off", "enable_bitmapscan=off", "jit=off", "default_transaction_isolation=read\\ committed"];
+const SETTINGS = [
+  "enable_seqscan=off",
+  "enable_bitmapscan=off",
+  "jit=off",
+  "default_transaction_isolation=read\\ committed",
+];
 
 /** Makes connections to one database. */
 export interface Driver {

@@ -16,10 +16,18 @@ import {
 } from "../../errors.ts";
 
 /** What `pg` says of a connection that has gone; none of it has a code. */
-const GONE = /connection (terminated|ended|error)|not queryable|timeout exceeded when trying to connect|read timeout|timeout expired/i;
+const GONE =
+  /connection (terminated|ended|error)|not queryable|timeout exceeded when trying to connect|read timeout|timeout expired/i;
 const SOCKET_CODES: ReadonlySet<string> = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"],
-  ...["ENOTFOUND", "EAI_AGAIN", "ENOENT", "ECONNABORTED", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"],
+  ...[
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ENOENT",
+    "ECONNABORTED",
+    "ERR_STREAM_DESTROYED",
+    "ERR_STREAM_WRITE_AFTER_END",
+  ],
 ]);
 /** Of the server's codes those that say: not now, or: this connection is over. Class 08 is that of connections. */
 const PASSING: ReadonlySet<string> = new Set(["57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04"]);
@@ -78,7 +86,10 @@ function fromServer(code: string, cause: Error, shown: string): McpError | undef
         hint: "see the user and the password in --store, MCPP_STORE, PGUSER, PGPASSWORD or the password file",
       });
     case "3D000":
-      return new StoreAccessError(`${at} does not exist: ${cause.message}`, { cause, hint: "createdb --encoding=UTF8 <name>" });
+      return new StoreAccessError(`${at} does not exist: ${cause.message}`, {
+        cause,
+        hint: "createdb --encoding=UTF8 <name>",
+      });
     case "42501":
       return new StoreAccessError(`${at} refuses this user something: ${cause.message}`, {
         cause,
@@ -96,7 +107,10 @@ function fromServer(code: string, cause: Error, shown: string): McpError | undef
         hint: "name the primary server, not a standby",
       });
     case "53100":
-      return new StoreFullError(`the server of ${at} has no room left`, { cause, hint: "free disk space there" });
+      return new StoreFullError(`the server of ${at} has no room left`, {
+        cause,
+        hint: "free disk space there",
+      });
     case "54000":
       return new InvalidInputError(`a name is too long for ${at}: ${cause.message}`, { cause });
     case "XX001":

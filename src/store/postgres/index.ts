@@ -124,7 +124,10 @@ async function examine(client: Client, { shown }: Address, logger: Logger): Prom
     });
   }
   if (fsync === "off") {
-    logger.warn({ database: shown }, "the server has fsync off: a power cut may lose or damage what was acknowledged");
+    logger.warn(
+      { database: shown },
+      "the server has fsync off: a power cut may lose or damage what was acknowledged",
+    );
   }
   // What is acknowledged must be on disk; whoever set more than that keeps it.
   return durable === "off" ? ["synchronous_commit=on"] : [];

@@ -49,7 +49,10 @@ export interface InsertCall extends Pending {
 }
 
 /** Inserts the drafts of each call, or none of them. */
-export async function insertTasks(database: Database, calls: readonly InsertCall[]): Promise<readonly Answer[]> {
+export async function insertTasks(
+  database: Database,
+  calls: readonly InsertCall[],
+): Promise<readonly Answer[]> {
   const keyed = calls.some(({ drafts }) => drafts.some(({ idempotencyKey }) => idempotencyKey !== undefined));
   if (!keyed) {
     try {
@@ -58,7 +61,9 @@ export async function insertTasks(database: Database, calls: readonly InsertCall
         (id) => insertion(calls, id),
         async () => [],
       );
-      return calls.map((call) => () => call.resolve(call.drafts.map(({ id }) => ({ taskId: id, created: true }))));
+      return calls.map(
+        (call) => () => call.resolve(call.drafts.map(({ id }) => ({ taskId: id, created: true }))),
+      );
     } catch (error) {
       if (!isDuplicate(error)) throw error;
     }

@@ -64,7 +64,10 @@ export async function findLease(database: Database, taskId: string): Promise<Lea
 }
 
 /** Does what is asked, each of another task. */
-export async function actUnderLeases(database: Database, calls: readonly LeaseCall[]): Promise<readonly Answer[]> {
+export async function actUnderLeases(
+  database: Database,
+  calls: readonly LeaseCall[],
+): Promise<readonly Answer[]> {
   return database.transact(async (tx) => {
     const [locked = []] = await tx.run({ text: LOCK, values: [calls.map(({ key }) => key)] });
     const rows = new Map(locked.map((row) => [String(row["id"]), parsed(leaseRow, row)]));
@@ -99,7 +102,8 @@ async function bodiesFor(
 ): Promise<ReadonlyMap<number, Bodies>> {
   const seqs = calls.flatMap(({ key, action }) => {
     const row = rows.get(key);
-    const asked = action.do === "note" || (action.do === "settle" && row?.settled_token === action.lease.token);
+    const asked =
+      action.do === "note" || (action.do === "settle" && row?.settled_token === action.lease.token);
     return row && asked ? [row.seq] : [];
   });
   if (seqs.length === 0) return new Map();

@@ -24,7 +24,8 @@ export function passwordFrom(path: string, account: Account): string | undefined
     if (line.startsWith("#") || line.trim() === "") continue;
     const [password, ...fields] = fieldsOf(line.replace(/\r$/, "")).toReversed();
     const named = fields.toReversed();
-    const fits = named.length === wanted.length && named.every((field, i) => field === "*" || field === wanted[i]);
+    const fits =
+      named.length === wanted.length && named.every((field, i) => field === "*" || field === wanted[i]);
     if (fits) return password;
   }
   return undefined;

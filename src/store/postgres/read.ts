@@ -7,7 +7,16 @@ import { CHECKED_COLUMNS, checkTask } from "../checksum.ts";
 import { cursorAfter, seqOfCursor } from "../cursor.ts";
 import { PHASE, type Phase, PHASES, phasesOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
-import { bodiesOf, FACT_COLUMNS, historyOf, jsonOf, logLineOf, parsed, type Row, taskFacts } from "../rows.ts";
+import {
+  bodiesOf,
+  FACT_COLUMNS,
+  historyOf,
+  jsonOf,
+  logLineOf,
+  parsed,
+  type Row,
+  taskFacts,
+} from "../rows.ts";
 import { MAX_SCANNED_LANES } from "../stores.ts";
 import { summaryOf, taskOf } from "../task-view.ts";
 import { type Database, onlyRow } from "./database.ts";
@@ -53,7 +62,9 @@ function rowsIn(text: unknown): readonly Row[] {
   const rows = parsed(listedRows, jsonOf(text));
   if (!text.includes(String.raw`\u0001`)) return rows;
   const decoded = (value: unknown): unknown => (typeof value === "string" ? decodedText(value) : value);
-  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, decoded(value)])));
+  return rows.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, decoded(value)])),
+  );
 }
 
 const SUMMARY = `SELECT ${FACT_COLUMNS} FROM tasks t LEFT JOIN outcomes o ON o.seq = t.seq`;

@@ -59,7 +59,15 @@ export class Changes {
   apply(mover: Mover, effect: Effect, nowMs: number, settledToken: number | null = null): void {
     const { seq } = mover;
     const refund = effect.attemptCounts ? 0 : 1;
-    this.#moves.push([seq, effect.phase, effect.dueMs ?? null, nowMs, refund, settledToken, effect.endsLease === true]);
+    this.#moves.push([
+      seq,
+      effect.phase,
+      effect.dueMs ?? null,
+      nowMs,
+      refund,
+      settledToken,
+      effect.endsLease === true,
+    ]);
     this.moved(mover.phase, effect.phase);
     if (effect.outcome) {
       const [error, result] = [jsonOrNull(effect.outcome.error), jsonOrNull(effect.outcome.result)];
