@@ -3,16 +3,21 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import pg from "pg";
+import { Client } from "pg";
 import { openPostgresStores, type Stores } from "../../src/store/index.ts";
 import { claimOf, draft, leaseOf } from "../store/conformance/fixtures.ts";
 import { type Cut, openCuttingProxy } from "../support/cutting-proxy.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 
 /** Submits, claims and completes `count` tasks with 8 workers, and calls `onHalf` when half of them are done. */
-async function workload(stores: readonly Stores[], count: number, onHalf: () => void): Promise<string[]> {
+async function workload(
+  stores: readonly Stores[],
+  count: number,
+  onHalf: () => Promise<void>,
+): Promise<string[]> {
   const done: string[] = [];
   const until = Date.now() + 3_600_000;
+  let halfway: Promise<void> | undefined;
   const submit = async (worker: number): Promise<void> => {
     const { tasks } = stores[worker % stores.length] ?? assert.fail();
     for (let i = 0; i < count / 8; i++) await tasks.insert([draft(`${worker}-${i}`)], Date.now());
@@ -24,12 +29,13 @@ async function workload(stores: readonly Stores[], count: number, onHalf: () => 
       for (const claim of claims) {
         await tasks.settle(leaseOf(claim), { kind: "completed", result: { worker } }, Date.now());
         done.push(claim.task.id);
-        if (done.length === count / 2) onHalf();
+        if (done.length === count / 2) halfway = onHalf();
       }
     }
   };
   const numbers = Array.from({ length: 8 }, (_, i) => i);
   await Promise.all([...numbers.map(submit), ...numbers.map(work)]);
+  await halfway;
   return done;
 }
 
@@ -46,13 +52,11 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
       const url = server().url(`restart_${mode}`);
       await using a = await openPostgresStores({ url });
       await using b = await openPostgresStores({ url });
-      let restarted: Promise<void> | undefined;
       const restart = async (): Promise<void> => {
         await server().stop(mode);
         await server().start();
       };
-      const done = await workload([a, b], 800, () => (restarted = restart()));
-      await restarted;
+      const done = await workload([a, b], 800, restart);
       assert.equal(done.length, 800);
       assert.equal(new Set(done).size, 800);
       const { byState } = await a.tasks.stats(Date.now());
@@ -123,7 +127,7 @@ describe("a queue in PostgreSQL", { skip: noPostgres, timeout: 180_000 }, () => 
     await using stores = await openPostgresStores({ url: `${url}&statement_timeout=200` });
     const { tasks } = stores;
     await tasks.insert([draft("before")], 0);
-    const other = new pg.Client({
+    const other = new Client({
       connectionString: `postgres://mcpp:${encodeURIComponent(server().password)}@127.0.0.1:${server().port}/postgres`,
     });
     await other.connect();
@@ -187,7 +191,7 @@ describe("opening a queue in PostgreSQL", { skip: noPostgres, timeout: 120_000 }
       await (await openPostgresStores({ url })).close();
     } catch (error) {
       assert.ok(error instanceof Error);
-      const { hint = "" } = error as Error & { hint?: string };
+      const hint = "hint" in error ? String(error.hint) : "";
       for (const secret of ["wr0ng", server().password, encodeURIComponent(server().password)]) {
         assert.ok(!`${error.message} ${hint} ${String(error.cause)}`.includes(secret), "a password is shown");
       }
@@ -232,7 +236,7 @@ describe("opening a queue in PostgreSQL", { skip: noPostgres, timeout: 120_000 }
   it("refuses a schema of a later version, and leaves it as it is", async () => {
     const url = server().url("later");
     await (await openPostgresStores({ url })).close();
-    const client = new pg.Client({ connectionString: server().tcpUrl().replace(/\?.*/, "") });
+    const client = new Client({ connectionString: server().tcpUrl().replace(/\?.*/, "") });
     await client.connect();
     await client.query("UPDATE later.schema_version SET version = 99");
     assert.equal((await failure(url)).code, "E_STORE_VERSION");
@@ -247,14 +251,15 @@ describe("opening a queue in PostgreSQL", { skip: noPostgres, timeout: 120_000 }
       assert.equal((await openingError(url)).code, "E_INVALID_INPUT", parameters);
     }
   });
-
-  async function openingError(url: string): Promise<Error & { readonly code?: unknown }> {
-    try {
-      await (await openPostgresStores({ url })).close();
-    } catch (error) {
-      assert.ok(error instanceof Error);
-      return error;
-    }
-    return assert.fail("it opened");
-  }
 });
+
+/** Opens in vain. */
+async function openingError(url: string): Promise<Error & { readonly code?: unknown }> {
+  try {
+    await (await openPostgresStores({ url })).close();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error;
+  }
+  return assert.fail("it opened");
+}

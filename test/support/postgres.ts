@@ -96,8 +96,13 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   );
   const port = await freePort();
   const options = [
-    ...["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${sockets}`, "fsync=on"],
-    ...["shared_buffers=32MB", "max_connections=100", ...settings],
+    "listen_addresses=127.0.0.1",
+    `port=${port}`,
+    `unix_socket_directories=${sockets}`,
+    "fsync=on",
+    "shared_buffers=32MB",
+    "max_connections=100",
+    ...settings,
   ];
   const args = ["-D", data, ...options.flatMap((option) => ["-c", option])];
   let server: ChildProcess | undefined;
@@ -116,8 +121,6 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     await exit;
   };
   await start();
-  const base = (account: string, at: string, schema: string): string =>
-    `postgres://${account}@${at}/postgres?schema=${schema}`;
   return {
     folder,
     port,
@@ -133,6 +136,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+function base(account: string, at: string, schema: string): string {
+  return `postgres://${account}@${at}/postgres?schema=${schema}`;
 }
 
 async function freePort(): Promise<number> {

@@ -27,8 +27,21 @@ const DEFAULT_PORT = 5432;
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/;
 const SSL_MODES = ["disable", "require", "verify-ca", "verify-full"] as const;
 const PARAMETERS: ReadonlySet<string> = new Set([
-  ...["host", "port", "user", "password", "dbname", "passfile", "connect_timeout", "application_name"],
-  ...["sslmode", "sslrootcert", "sslcert", "sslkey", "statement_timeout", "schema", "pool_size"],
+  "host",
+  "port",
+  "user",
+  "password",
+  "dbname",
+  "passfile",
+  "connect_timeout",
+  "application_name",
+  "sslmode",
+  "sslrootcert",
+  "sslcert",
+  "sslkey",
+  "statement_timeout",
+  "schema",
+  "pool_size",
 ]);
 
 /** Where a database is and how it is talked to. The password is in it: not for messages. */

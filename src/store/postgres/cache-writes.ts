@@ -146,8 +146,15 @@ export class CacheWrites {
   /** What writes the entries. */
   puts(): readonly Statement[] {
     const rows = [...this.#puts].map(([hash, { change, key, stamp, origin, kept }]) => [
-      ...[change, key, hash, stamp, origin],
-      ...[kept.text === undefined ? 0 : 1, kept.expiresAtMs ?? null, kept.bytes, kept.text ?? null],
+      change,
+      key,
+      hash,
+      stamp,
+      origin,
+      kept.text === undefined ? 0 : 1,
+      kept.expiresAtMs ?? null,
+      kept.bytes,
+      kept.text ?? null,
     ]);
     const columns = Array.from({ length: 9 }, (_, column) => rows.map((row) => row[column]));
     return [

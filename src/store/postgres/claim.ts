@@ -151,14 +151,19 @@ export async function claimTasks(
   for (let looks = 1; ; looks++) {
     const heads = slots.length + spare;
     const values = [
-      ...[
-        first.claim.choice.lanes,
-        ranges.map(({ from }) => from),
-        ranges.map(({ before }) => before ?? null),
-      ],
-      ...[MAX_SCANNED_LANES, heads, nowMs, settled, slots.length],
-      ...[slots.map(({ claim }) => claim.workerId), slots.map(({ claim }) => claim.holder)],
-      ...[slots.map(({ claim }) => claim.leaseUntilMs), slots.map((call) => call.nowMs), maxBytes],
+      first.claim.choice.lanes,
+      ranges.map(({ from }) => from),
+      ranges.map(({ before }) => before ?? null),
+      MAX_SCANNED_LANES,
+      heads,
+      nowMs,
+      settled,
+      slots.length,
+      slots.map(({ claim }) => claim.workerId),
+      slots.map(({ claim }) => claim.holder),
+      slots.map(({ claim }) => claim.leaseUntilMs),
+      slots.map((call) => call.nowMs),
+      maxBytes,
     ];
     const rows = await database.commitOne(
       (id) => ({ text: CLAIM, values: [...values, id] }),

@@ -19,15 +19,19 @@ import {
 const GONE =
   /connection (terminated|ended|error)|not queryable|timeout exceeded when trying to connect|read timeout|timeout expired/i;
 const SOCKET_CODES: ReadonlySet<string> = new Set([
-  ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"],
-  ...[
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ENOENT",
-    "ECONNABORTED",
-    "ERR_STREAM_DESTROYED",
-    "ERR_STREAM_WRITE_AFTER_END",
-  ],
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ENOENT",
+  "ECONNABORTED",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_WRITE_AFTER_END",
 ]);
 /** Of the server's codes those that say: not now, or: this connection is over. Class 08 is that of connections. */
 const PASSING: ReadonlySet<string> = new Set(["57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04"]);

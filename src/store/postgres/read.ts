@@ -61,10 +61,13 @@ function rowsIn(text: unknown): readonly Row[] {
   if (typeof text !== "string") return [];
   const rows = parsed(listedRows, jsonOf(text));
   if (!text.includes(String.raw`\u0001`)) return rows;
-  const decoded = (value: unknown): unknown => (typeof value === "string" ? decodedText(value) : value);
   return rows.map((row) =>
     Object.fromEntries(Object.entries(row).map(([name, value]) => [name, decoded(value)])),
   );
+}
+
+function decoded(value: unknown): unknown {
+  return typeof value === "string" ? decodedText(value) : value;
 }
 
 const SUMMARY = `SELECT ${FACT_COLUMNS} FROM tasks t LEFT JOIN outcomes o ON o.seq = t.seq`;

@@ -5,19 +5,16 @@
  * their order. JSON texts have neither, as JSON escapes them.
  */
 
-const NEEDS_CODE = /[\0\u0001]/g;
-const CODED = /\u0001([\u0001\u0002])/g;
-
 /** What is kept for `text`. */
 export function encodedText(text: string): string {
   if (!text.includes("\0") && !text.includes("\u0001")) return text;
-  return text.replaceAll(NEEDS_CODE, (char) => (char === "\0" ? "\u0001\u0001" : "\u0001\u0002"));
+  return text.replaceAll("\u0001", "\u0001\u0002").replaceAll("\0", "\u0001\u0001");
 }
 
 /** The text that was kept as `text`. */
 export function decodedText(text: string): string {
   if (!text.includes("\u0001")) return text;
-  return text.replaceAll(CODED, (_, second: string) => (second === "\u0001" ? "\0" : "\u0001"));
+  return text.replaceAll("\u0001\u0001", "\0").replaceAll("\u0001\u0002", "\u0001");
 }
 
 /** A parameter of a statement with its texts coded, also those in lists. */
