@@ -10,6 +10,7 @@ import { setTimeout as pauseFor } from "node:timers/promises";
 import type { Client } from "pg";
 import { errorFacts } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
+import { MAX_GOODBYE_MS } from "./database.ts";
 import type { Driver } from "./driver.ts";
 import { storeError } from "./failure.ts";
 
@@ -70,7 +71,8 @@ export class Bell {
     await this.#reconnecting;
     const client = this.#client;
     this.#client = undefined;
-    await client?.end().catch(() => undefined);
+    const ended = client?.end().catch(() => undefined);
+    await Promise.race([ended, pauseFor(MAX_GOODBYE_MS, undefined, { ref: false })]);
   }
 
   async #ring(): Promise<void> {

@@ -23,6 +23,9 @@ const GIVE_UP_MS = 15_000;
 const FIRST_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 1000;
 
+/** How long taking leave of the server may take; one that does not answer is left without. */
+export const MAX_GOODBYE_MS = 2000;
+
 /** One statement, with values for `$1`, `$2`, …. */
 export interface Statement {
   readonly text: string;
@@ -130,7 +133,7 @@ export class Database {
   /** Ends what waits for the server, and the connections when they are free. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#pool.end();
+    await Promise.race([this.#pool.end(), pauseFor(MAX_GOODBYE_MS, undefined, { ref: false })]);
   }
 
   async #begun<T>(client: PoolClient, work: (tx: Transaction) => Promise<Ending<T>>): Promise<Ending<T>> {
