@@ -4,11 +4,13 @@ import type { CacheBounds } from "../cache/store.ts";
 import { ConfigError } from "../errors.ts";
 import { openMemoryStores } from "./memory/index.ts";
 import { openSqliteStores } from "./sqlite/index.ts";
+import type { CopyOptions, CopyReport } from "./postgres/copy.ts";
 import type { PostgresStoreOptions } from "./postgres/index.ts";
 import type { Stores } from "./stores.ts";
 
 export { type MemoryStoreOptions, openMemoryStores } from "./memory/index.ts";
 export { checkSqliteStore, type StoreFinding, type StoreReport } from "./sqlite/check.ts";
+export type { CopyOptions, CopyReport } from "./postgres/copy.ts";
 export type { PostgresStoreOptions } from "./postgres/index.ts";
 export { openSqliteStores, type SqliteStoreOptions } from "./sqlite/index.ts";
 export { DEFAULT_CACHE_BOUNDS, type Stores } from "./stores.ts";
@@ -46,4 +48,14 @@ export const STORE_ENGINES: Readonly<Record<StoreEngine, (options: StoreOptions)
 export async function openPostgresStores(options: PostgresStoreOptions): Promise<Stores> {
   const engine = await import("./postgres/index.ts");
   return engine.openPostgresStores(options);
+}
+
+/**
+ * Copies a SQLite file into an empty PostgreSQL database; see postgres/copy.ts.
+ *
+ * @throws InvalidInputError if the database is not empty, StoreCorruptError, and the errors of opening both
+ */
+export async function copySqliteToPostgres(options: CopyOptions): Promise<CopyReport> {
+  const engine = await import("./postgres/copy.ts");
+  return engine.copySqliteToPostgres(options);
 }
