@@ -7,6 +7,12 @@ import { shownStore } from "../../src/config.ts";
 import { parseAddress } from "../../src/store/postgres/address.ts";
 import { temporaryFolder } from "../support/node-process.ts";
 
+/** How a connection is protected: whether the certificate is checked, and whether its name is. */
+function tls(url: string): unknown {
+  const { ssl } = parseAddress(url);
+  return ssl && [ssl.rejectUnauthorized, ssl.checkServerIdentity === undefined];
+}
+
 describe("the URL of a database", () => {
   it("is read as libpq reads it", () => {
     const a = parseAddress(
@@ -23,10 +29,6 @@ describe("the URL of a database", () => {
   });
 
   it("means TLS with a certificate that is checked, except on this machine or where it says otherwise", () => {
-    const tls = (url: string): unknown => {
-      const { ssl } = parseAddress(url);
-      return ssl && [ssl.rejectUnauthorized, ssl.checkServerIdentity === undefined];
-    };
     assert.deepEqual(tls("postgres://db.example.org/q"), [true, true]);
     assert.deepEqual(tls("postgres://db.example.org/q?sslmode=verify-ca"), [true, false]);
     assert.deepEqual(tls("postgres://db.example.org/q?sslmode=require"), [false, false]);

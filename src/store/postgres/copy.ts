@@ -217,9 +217,12 @@ async function copyRows(
 const numberRow = z.object({ tasks: z.int(), outbox: z.int() });
 const nodeRow = z.object({ clock: z.int(), floor: z.int(), changes: z.int() });
 
+/** The last number that SQLite gave in a table, as an expression. */
+function given(table: string): string {
+  return `coalesce((SELECT seq FROM sqlite_sequence WHERE name = '${table}'), 0)`;
+}
+
 async function setNumbers(connection: Connection, client: Client): Promise<void> {
-  const given = (table: string): string =>
-    `coalesce((SELECT seq FROM sqlite_sequence WHERE name = '${table}'), 0)`;
   const numbers = parsed(
     numberRow,
     connection.get(`SELECT ${given("tasks")} AS tasks, ${given("outbox")} AS outbox`),

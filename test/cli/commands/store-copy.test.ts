@@ -70,7 +70,7 @@ describe("mcpp store copy", { skip: noPostgres, timeout: 120_000 }, () => {
     using folder = temporaryFolder();
     const data = join(folder.path, "node");
     mkdirSync(data);
-    let before: unknown;
+    let original: unknown;
     {
       await using stores = await openSqliteStores({ path: join(data, "queue.db") });
       await fill(stores);
@@ -81,7 +81,7 @@ describe("mcpp store copy", { skip: noPostgres, timeout: 120_000 }, () => {
         outcome: { kind: "completed", result: {} },
         createdAtMs: 0,
       });
-      before = await contents(stores);
+      original = await contents(stores);
     }
     const { code, text } = await copy(folder.path, data);
     assert.equal(code, 0, text);
@@ -89,11 +89,11 @@ describe("mcpp store copy", { skip: noPostgres, timeout: 120_000 }, () => {
     assert.deepEqual([ok, tasks, outbox, cache], [true, 252, 1, 3]);
     assert.ok(!text.includes(server?.password ?? "?"));
     await using there = await openPostgresStores({ url: server?.url() ?? "" });
-    assert.deepEqual(await contents(there), before);
+    assert.deepEqual(await contents(there), original);
     await there.tasks.insert([draft("new")], 200);
     assert.equal((await there.tasks.list({ limit: 500 })).tasks.at(-1)?.id, "new");
     await using here = await openSqliteStores({ path: join(data, "queue.db") });
-    assert.deepEqual(await contents(here), before);
+    assert.deepEqual(await contents(here), original);
 
     const again = await copy(folder.path, data);
     assert.equal(again.code, 1);
