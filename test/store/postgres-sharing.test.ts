@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import * as z from "zod";
 import { openPostgresStores } from "../../src/store/index.ts";
+import { claimOf, draft, idsOf, only } from "./conformance/fixtures.ts";
 import { temporaryFolder } from "../support/node-process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 
@@ -94,6 +95,23 @@ describe(
       one.kill("SIGKILL");
       await once(one, "exit");
       assert.equal(idsSchema.parse(await ask(other, { do: "cycles", workerId: "w", count: 5 })).length, 5);
+    });
+
+    it("gives every one of many claims a task while there are enough, however many others take at the same time", async () => {
+      const url = server?.url("race") ?? "";
+      await using a = await openPostgresStores({ url });
+      await using b = await openPostgresStores({ url });
+      for (let round = 0; round < 5; round++) {
+        const drafts = Array.from({ length: 200 }, (_, i) => draft(`${round}-${i}`));
+        await a.tasks.insert(drafts, 0);
+        await Promise.all([a.tasks.settleDue(0), b.tasks.settleDue(0)]);
+        const claims = await Promise.all(
+          drafts.map((_, i) =>
+            (i % 2 === 0 ? a : b).tasks.claim(claimOf({ ...only("echo"), leaseUntilMs: 1e9 }), 0),
+          ),
+        );
+        assert.deepEqual(new Set(claims.flatMap(idsOf)), new Set(drafts.map(({ id }) => id)));
+      }
     });
 
     it("keeps the outbox of each node apart, and the cache in common", async () => {

@@ -26,8 +26,9 @@ const SPARE_HEADS = 16;
 /** With more lanes than this, few are spared: each lane is looked at for itself. */
 const FEW_LANES = 8;
 const MANY_LANES_SPARE = 2;
-/** How often more heads are looked at when others took all of them. */
-const MAX_LOOKS = 4;
+/** How often a claim looks once more when others took all that it saw, and how many times more it spares then. */
+const MAX_LOOKS = 3;
+const MORE_HEADS = 8;
 
 /** What the tasks that go out together may have in all, as payload, progress and log lines. */
 const MAX_BATCH_BYTES = 64 * 1024 * 1024;
@@ -101,6 +102,8 @@ const CLAIMED = `
 export interface ClaimCall extends Pending {
   readonly claim: StoreClaim;
   readonly nowMs: number;
+  /** How often it was looked for a task in vain, because others were faster. */
+  readonly looks: number;
   resolve(claims: readonly StoredClaim[]): void;
 }
 
@@ -133,12 +136,18 @@ const factsRow = z.object({
   last_lane: z.string().nullable(),
 });
 
-/** @param settled - what is due was settled already, as far as one call does: go on all the same */
+/**
+ * Leases tasks for claims that go together.
+ *
+ * @param settled - what is due was settled already, as far as one call does: go on all the same
+ * @param again - asks once more for a claim that got nothing although there may be something
+ */
 export async function claimTasks(
   database: Database,
   round: LaneRound,
   calls: readonly ClaimCall[],
   settled: boolean,
+  again: (call: ClaimCall) => void,
 ): Promise<Claimed> {
   const [first] = calls;
   if (!first) return { answers: [], due: false, leased: 0, damagedIds: [] };
@@ -147,47 +156,42 @@ export async function claimTasks(
   const maxBytes = calls.length > 1 ? MAX_BATCH_BYTES : first.claim.maxBytes;
   const ranges = round.parts(first.claim.choice.ranges);
   const lanes = first.claim.choice.lanes.length + (ranges.length > 0 ? FEW_LANES + 1 : 0);
-  let spare = lanes > FEW_LANES ? MANY_LANES_SPARE : SPARE_HEADS;
-  for (let looks = 1; ; looks++) {
-    const heads = slots.length + spare;
-    const values = [
-      first.claim.choice.lanes,
-      ranges.map(({ from }) => from),
-      ranges.map(({ before }) => before ?? null),
-      MAX_SCANNED_LANES,
-      heads,
-      nowMs,
-      settled,
-      slots.length,
-      slots.map(({ claim }) => claim.workerId),
-      slots.map(({ claim }) => claim.holder),
-      slots.map(({ claim }) => claim.leaseUntilMs),
-      slots.map((call) => call.nowMs),
-      maxBytes,
-    ];
-    const rows = await database.commitOne(
-      (id) => ({ text: CLAIM, values: [...values, id] }),
-      (id) => database.query(CLAIMED, [id]),
-    );
-    const leased = rows.filter((row) => row["slot"] !== null);
-    const facts = rows[0] ? parsed(factsRow, rows[0]) : undefined;
-    if (facts && facts.scanned >= MAX_SCANNED_LANES && facts.last_lane !== null)
-      round.stoppedAt(facts.last_lane);
-    const due = facts?.due === true && !settled;
-    // All heads were looked at, and others were faster: look further.
-    const raced = facts !== undefined && facts.got < slots.length && facts.seen >= heads && !due;
-    if (leased.length === 0 && raced && looks < MAX_LOOKS) {
-      spare *= 8;
-      continue;
-    }
-    return { ...(await handOver(database, slots, leased)), due };
-  }
+  const spare = lanes > FEW_LANES ? MANY_LANES_SPARE : SPARE_HEADS;
+  const heads = slots.length + spare * MORE_HEADS ** Math.max(...calls.map(({ looks }) => looks));
+  const values = [
+    first.claim.choice.lanes,
+    ranges.map(({ from }) => from),
+    ranges.map(({ before }) => before ?? null),
+    MAX_SCANNED_LANES,
+    heads,
+    nowMs,
+    settled,
+    slots.length,
+    slots.map(({ claim }) => claim.workerId),
+    slots.map(({ claim }) => claim.holder),
+    slots.map(({ claim }) => claim.leaseUntilMs),
+    slots.map((call) => call.nowMs),
+    maxBytes,
+  ];
+  const rows = await database.commitOne(
+    (id) => ({ text: CLAIM, values: [...values, id] }),
+    (id) => database.query(CLAIMED, [id]),
+  );
+  const leased = rows.filter((row) => row["slot"] !== null);
+  const facts = rows[0] ? parsed(factsRow, rows[0]) : undefined;
+  if (facts && facts.scanned >= MAX_SCANNED_LANES && facts.last_lane !== null)
+    round.stoppedAt(facts.last_lane);
+  const due = facts?.due === true && !settled;
+  // All heads were looked at, and others were faster; or what was locked was too much to go out at once.
+  const more = !due && facts !== undefined && (facts.seen >= heads || facts.got > leased.length);
+  return { ...(await handOver(database, slots, leased, more ? again : undefined)), due };
 }
 
 async function handOver(
   database: Database,
   slots: readonly ClaimCall[],
   rows: readonly Row[],
+  again: ((call: ClaimCall) => void) | undefined,
 ): Promise<Omit<Claimed, "due">> {
   const given = new Map<ClaimCall, StoredClaim[]>(slots.map((call) => [call, []]));
   const damaged: Row[] = [];
@@ -198,11 +202,11 @@ async function handOver(
     else damaged.push(row);
   }
   const damagedIds = damaged.length === 0 ? [] : await giveUp(database, damaged);
-  const answers = [...given].map(
-    ([call, claims]): Answer =>
-      () =>
-        call.resolve(claims),
-  );
+  const answers = [...given].map(([call, claims]): Answer => {
+    if (claims.length > 0 || again === undefined || call.looks >= MAX_LOOKS)
+      return () => call.resolve(claims);
+    return () => again({ ...call, looks: call.looks + 1 });
+  });
   return { answers, leased: rows.length, damagedIds };
 }
 

@@ -85,7 +85,7 @@ export class PostgresTaskStore implements TaskStore {
   async claim(claim: StoreClaim, nowMs: number): Promise<readonly StoredClaim[]> {
     this.#lifetime.check();
     return new Promise((resolve, reject) => {
-      this.#claims.add({ claim, nowMs, resolve, reject });
+      this.#claims.add({ claim, nowMs, looks: 0, resolve, reject });
     });
   }
 
@@ -189,11 +189,12 @@ export class PostgresTaskStore implements TaskStore {
   /** What is due is settled first, as far as one transaction does. */
   async #claim(calls: readonly ClaimCall[]): Promise<readonly Answer[]> {
     const nowMs = Math.max(...calls.map((call) => call.nowMs));
+    const again = (call: ClaimCall): void => this.#claims.add(call);
     let claimed: Claimed | undefined;
-    if (this.#caughtUp) claimed = await claimTasks(this.#database, this.#round, calls, false);
+    if (this.#caughtUp) claimed = await claimTasks(this.#database, this.#round, calls, false, again);
     if (!claimed || claimed.due) {
       this.#unreported.push(await this.#settleDue(nowMs));
-      claimed = await claimTasks(this.#database, this.#round, calls, true);
+      claimed = await claimTasks(this.#database, this.#round, calls, true, again);
     }
     const { answers, leased, damagedIds } = claimed;
     if (damagedIds.length > 0) this.#unreported.push({ readyLanes: [], deadTaskIds: damagedIds });
