@@ -30,6 +30,7 @@ export type { Environment, Kind, MountConfig, NodeConfig, Setting, SettingName, 
 export { childEnvironment, fallbackText, SETTING_NAMES, SETTINGS, wantsColor };
 export { ALIAS_RULES, PREFIXES } from "./config/aliases.ts";
 export { durationText, parseDuration } from "./config/kind.ts";
+export { isDatabaseUrl, shownStore } from "./config/store-kind.ts";
 export { UNUSED_VARIABLES } from "./config/old-variables.ts";
 
 /** The permission bits of everybody but the owner. */

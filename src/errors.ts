@@ -16,6 +16,7 @@ export {
   StoreReadOnlyError,
   StoreVersionError,
 } from "./errors/store.ts";
+export { StoreAccessError, StoreTimeoutError, StoreUnavailableError } from "./errors/store-server.ts";
 
 type Hint = { readonly hint?: string | undefined };
 

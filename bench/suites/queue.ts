@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { type Child, startChild } from "../shared/child.ts";
 import type { Figure, Suite } from "../shared/figure.ts";
 import { type Folder, temporaryFolder } from "../shared/folder.ts";
+import { startDatabase } from "../shared/database.ts";
 import { startRedis } from "../shared/redis.ts";
 import { Rounds, takeTurns } from "../shared/rounds.ts";
 import { cpuPerCall, p50, perSecond, type Sample, sampleSchema } from "../shared/sample.ts";
@@ -13,6 +14,8 @@ const AT_ONCE = 64;
 const PROCESSES = 4;
 /** Of a ratio to another queue. */
 const AHEAD = { atLeast: 1 };
+/** Our queue on the other engine. */
+const ON_POSTGRESQL = "ours on PostgreSQL";
 const STEPS = ["submit", "claim", "complete", "cycle"] as const;
 
 const contestant = (name: string): URL => new URL(`../contestants/${name}`, import.meta.url);
@@ -31,8 +34,10 @@ export const queue: Suite = {
   async run({ quick }) {
     using folder = temporaryFolder();
     await using redis = await startRedis(folder.path);
-    const entrants = entrantsIn(folder, redis?.port);
+    await using database = await startDatabase();
+    const entrants = entrantsIn(folder, redis?.port, database.url);
     const figures: Figure[] = [];
+    if (database.url === undefined) figures.push({ name: ON_POSTGRESQL, unit: "/s", note: database.missing });
     if (redis === undefined)
       figures.push({ name: "BullMQ", unit: "×", goal: AHEAD, note: "redis-server is not installed" });
     if (!existsSync(peer("node_modules")))
@@ -44,18 +49,25 @@ export const queue: Suite = {
   },
 };
 
-function entrantsIn(folder: Folder, redisPort: number | undefined): readonly Entrant[] {
-  const ours = {
-    name: "ours",
-    open: () => startChild(contestant("queue-ours.ts"), [folder.file("ours.db")]),
-  };
-  if (!existsSync(peer("node_modules"))) return [ours];
+/** Our queue in a file, or in the database of a URL. */
+function oursAt(name: string, place: string): Entrant {
+  return { name, open: () => startChild(contestant("queue-ours.ts"), [place]) };
+}
+
+function entrantsIn(
+  folder: Folder,
+  redisPort: number | undefined,
+  databaseUrl: string | undefined,
+): readonly Entrant[] {
+  const onServer = databaseUrl === undefined ? [] : [oursAt(ON_POSTGRESQL, databaseUrl)];
+  const ours = [oursAt("ours", folder.file("ours.db")), ...onServer];
+  if (!existsSync(peer("node_modules"))) return ours;
   const plainjob = (level: string): Entrant => ({
     name: `plainjob ${level}`,
     open: () => startChild(peer("plainjob.mjs"), [folder.file(`plainjob-${level}.db`), level]),
   });
   const bullmq = { name: "BullMQ", open: () => startChild(peer("bullmq.mjs"), [String(redisPort)]) };
-  return [ours, plainjob("FULL"), plainjob("NORMAL"), ...(redisPort === undefined ? [] : [bullmq])];
+  return [...ours, plainjob("FULL"), plainjob("NORMAL"), ...(redisPort === undefined ? [] : [bullmq])];
 }
 
 async function sideBySide(folder: Folder, entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
@@ -122,7 +134,8 @@ function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): F
   ];
   for (const name of names.slice(1)) {
     // plainjob's own setting is not durable when it answers; the ratio to it is for information.
-    const isGoal = lanes > 1 && !name.endsWith("NORMAL");
+    // Nor has that to our own other engine, which is for several machines.
+    const isGoal = lanes > 1 && !name.endsWith("NORMAL") && name !== ON_POSTGRESQL;
     figures.push({
       name: `submit + claim + complete ÷ ${name}, ${at}`,
       value: rounds.ratio("ours cycle", `${name} cycle`, perSecond),

@@ -9,8 +9,11 @@ export interface MountConfig {
   readonly target: string;
 }
 
-/** Which engine keeps the queue. */
-export type StoreName = "sqlite" | "memory";
+/** The address of a database on a PostgreSQL server. It may have a password. */
+export type DatabaseUrl = `postgres://${string}` | `postgresql://${string}`;
+
+/** Which engine keeps the queue, or in which database it is. */
+export type StoreName = "sqlite" | "memory" | DatabaseUrl;
 
 /** When nodes of the local network are looked for. */
 export type MdnsSetting = "auto" | "on" | "loopback" | "off";
@@ -22,6 +25,7 @@ export interface NodeConfig {
   readonly dataDir: string;
   /** Absolute. */
   readonly database: string;
+  /** Secret if it is a URL: never shown whole, never logged. */
   readonly store: StoreName;
   readonly retentionMs: number;
   readonly http: boolean;

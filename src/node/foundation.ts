@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Authority } from "../authority/authority.ts";
 import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
-import type { NodeConfig } from "../config.ts";
+import { isDatabaseUrl, type NodeConfig } from "../config.ts";
 import { type DataFolder, openDataFolder } from "../data-folder.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
@@ -51,10 +51,7 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
   const { config, clock, logger, nursery, closers } = opening;
   const folder = await openDataFolder(config.dataDir);
   closers.add("the data folder", () => folder.close());
-  const stores = await STORE_ENGINES[config.store]({
-    path: config.database,
-    logger: logger.child({ room: "store" }),
-  });
+  const stores = await openStores(config, logger.child({ room: "store" }));
   closers.add("the store", () => stores.close());
   const { retentionMs } = config;
   const queue = openLocalQueue({
@@ -75,4 +72,12 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     presence: createPresence(clock),
     instance: randomUUID(),
   };
+}
+
+async function openStores({ store, database: path, dataDir }: NodeConfig, logger: Logger): Promise<Stores> {
+  if (!isDatabaseUrl(store)) return STORE_ENGINES[store]({ path, logger });
+  // The name of a node is that of its folder's identity, also if it has no peers.
+  const owner = async (): Promise<string> =>
+    (await (await import("./identity.ts")).identityOf(dataDir)).peerId;
+  return STORE_ENGINES.postgres({ path, url: store, owner, logger });
 }

@@ -1,7 +1,7 @@
 /** A process that has a queue open, for tests with several of them. Run by `fork`; does what its parent sends. */
 import { systemClock } from "../../src/clock.ts";
 import { openHost } from "../../src/nursery/index.ts";
-import { openSqliteStores } from "../../src/store/index.ts";
+import { openPostgresStores, openSqliteStores } from "../../src/store/index.ts";
 import { openLocalQueue } from "../../src/task/local.ts";
 import * as z from "zod";
 
@@ -14,9 +14,12 @@ const orderSchema = z.discriminatedUnion("do", [
 
 type Order = z.infer<typeof orderSchema>;
 
+/** A file, or the URL of a database. */
 const [, , path = ""] = process.argv;
 const host = openHost({ name: "queue process" });
-const stores = await openSqliteStores({ path });
+const stores = await (path.startsWith("postgres:")
+  ? openPostgresStores({ url: path })
+  : openSqliteStores({ path }));
 const { queue } = openLocalQueue({ store: stores.tasks, nursery: host.nursery, clock: systemClock });
 
 async function submit(count: number): Promise<string[]> {

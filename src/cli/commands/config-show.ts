@@ -1,5 +1,6 @@
 import { targetName } from "../../client/target-name.ts";
 import {
+  isDatabaseUrl,
   type LoadedConfig,
   loadConfig,
   NODE_SETTING,
@@ -7,6 +8,7 @@ import {
   type SettingName,
   SETTING_NAMES,
   SETTINGS,
+  shownStore,
 } from "../../config.ts";
 import type { Command } from "../command.ts";
 import { table } from "../table.ts";
@@ -90,6 +92,7 @@ function makeRow(
 
 /** Targets and URLs may carry secrets in their arguments, user, query or fragment: those are not shown. */
 function redacted(value: unknown): unknown {
+  if (typeof value === "string" && isDatabaseUrl(value)) return shownStore(value);
   if (typeof value === "string") return URL.canParse(value) ? redactedUrl(value) : value;
   if (Array.isArray(value)) return value.map(redacted);
   if (typeof value === "object" && value !== null) {

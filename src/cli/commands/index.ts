@@ -16,6 +16,7 @@ import { serve } from "./serve.ts";
 import { swarmKey } from "./swarm-key.ts";
 import { status } from "./status.ts";
 import { storeCheck } from "./store-check.ts";
+import { storeCopy } from "./store-copy.ts";
 import { submit } from "./submit.ts";
 import { tasks } from "./tasks.ts";
 import { tools } from "./tools.ts";
@@ -47,4 +48,5 @@ export const commands: readonly Command[] = [
   swarmKey,
   configShow,
   storeCheck,
+  storeCopy,
 ];

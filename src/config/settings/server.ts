@@ -1,6 +1,7 @@
 /** Settings of the node as a whole. */
 import { join } from "node:path";
 import { choice, duration, path, text } from "../kind.ts";
+import { storeKind } from "../store-kind.ts";
 import { names, type SettingTable, xdg } from "./setting.ts";
 
 /** A host that stops a service kills it after a while; ten minutes is beyond any of them. */
@@ -37,9 +38,10 @@ export const SERVER: Pick<
   },
   store: {
     ...names("store"),
-    kind: choice("sqlite", "memory"),
+    kind: storeKind(),
     fallback: () => "sqlite",
-    summary: "Where the queue is kept; memory forgets everything when the node ends.",
+    summary:
+      "Where the queue is kept: the file, memory (forgets everything when the node ends), or a PostgreSQL database that any number of nodes share.",
   },
   retentionMs: {
     ...names("retention"),

@@ -20,7 +20,7 @@ import { cacheText, entryBytes, judge, type Kept, keptOf, TOMBSTONE } from "../c
 import type { Lifetime } from "../stores.ts";
 import type { Connection } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { jsonOf, parsed } from "./rows.ts";
+import { jsonOf, parsed } from "../rows.ts";
 
 const GET = `
   SELECT value, stamp, expires_ms FROM cache_entries

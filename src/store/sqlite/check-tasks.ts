@@ -2,7 +2,7 @@
 import { McpError } from "../../errors.ts";
 import { MAX_HISTORY, type TaskEvent } from "../../task/task.ts";
 import { PHASE, type Phase } from "../phase.ts";
-import { damageOf, CHECKED_COLUMNS } from "./checksum.ts";
+import { damageOf, CHECKED_COLUMNS } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import {
   bodiesOf,
@@ -13,7 +13,7 @@ import {
   logLineOf,
   parsed,
   taskFacts,
-} from "./rows.ts";
+} from "../rows.ts";
 
 /** So many tasks are held in memory at a time. */
 const PAGE = 500;

@@ -8,7 +8,7 @@ import { loadSqlite } from "./load.ts";
 import { migrate, schemaVersion } from "./migrations.ts";
 import { openForReading } from "./open.ts";
 import { isDamagedEntry } from "./outbox.ts";
-import { jsonOf } from "./rows.ts";
+import { jsonOf } from "../rows.ts";
 import { inspectWal } from "./wal.ts";
 
 /** A list of more says nothing new: the file needs its backup. */

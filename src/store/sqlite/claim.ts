@@ -14,7 +14,7 @@ import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
 import { type LaneScan, lanesIn } from "./lanes.ts";
 import { leasedTask, wholeRow } from "./read.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 import { addEvent, applyEffect } from "./transition.ts";
 
 /** The best task of one lane. */

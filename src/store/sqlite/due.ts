@@ -4,7 +4,7 @@ import { expiryEffect } from "../effect.ts";
 import { PHASE } from "../phase.ts";
 import { MAX_DUE_BATCH } from "../stores.ts";
 import type { Connection } from "./connection.ts";
-import { leaseRow, type LeaseRow, parsed } from "./rows.ts";
+import { leaseRow, type LeaseRow, parsed } from "../rows.ts";
 import { applyEffect } from "./transition.ts";
 
 /**

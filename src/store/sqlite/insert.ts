@@ -4,9 +4,9 @@ import { IdempotencyConflictError, InvalidInputError } from "../../errors.ts";
 import type { SubmitReceipt } from "../../task/queue.ts";
 import type { TaskDraft } from "../../task/store.ts";
 import { PHASE } from "../phase.ts";
-import { taskChecksum } from "./checksum.ts";
+import { taskChecksum } from "../checksum.ts";
 import type { Connection } from "./connection.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 
 /** A draft whose payload is text already, as it was when the submit was called. */
 export interface PackedDraft {

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { LaneRange } from "../../task/store.ts";
 import { MAX_SCANNED_LANES } from "../stores.ts";
 import type { Connection } from "./connection.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 
 /**
  * A loose index scan: from each lane one seek to the next, instead of a walk over all ready tasks. The index is

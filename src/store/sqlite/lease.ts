@@ -13,9 +13,9 @@ import type { HeldLease, Settlement } from "../../task/store.ts";
 import { type LogLine, MAX_LOG_LINES } from "../../task/task.ts";
 import { cancellationEffect, isRepetition, settlementEffect } from "../effect.ts";
 import { PHASE, stateOf } from "../phase.ts";
-import { textChecksum } from "./checksum.ts";
+import { textChecksum } from "../checksum.ts";
 import type { Connection } from "./connection.ts";
-import { leaseRow, type LeaseRow, objectOf, parsed } from "./rows.ts";
+import { leaseRow, type LeaseRow, objectOf, parsed } from "../rows.ts";
 import { applyEffect } from "./transition.ts";
 import * as z from "zod";
 

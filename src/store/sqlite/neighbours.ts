@@ -11,7 +11,7 @@ import { basename, dirname } from "node:path";
 import * as z from "zod";
 import type { Logger } from "../../logger.ts";
 import type { Connection } from "./connection.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 
 /** A neighbour that was seen writing within this time is likely to write again: leave it room. */
 const ACTIVE_MS = 2000;

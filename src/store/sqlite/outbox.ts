@@ -6,10 +6,10 @@ import type { Lease } from "../../task/queue.ts";
 import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
-import { textChecksum } from "./checksum.ts";
+import { textChecksum } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { jsonOf, parsed } from "./rows.ts";
+import { jsonOf, parsed } from "../rows.ts";
 
 const REPLACE = `
   INSERT OR REPLACE INTO outbox (queue, task_id, token, outcome, created_ms, crc)

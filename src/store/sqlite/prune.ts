@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { PHASE } from "../phase.ts";
 import type { Connection } from "./connection.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 
 /** How many tasks go in one transaction; each touches the five tables. */
 export const PRUNE_BATCH = 200;

@@ -7,10 +7,10 @@ import { cursorAfter, seqOfCursor } from "../cursor.ts";
 import { PHASE, type Phase, PHASES, phasesOf } from "../phase.ts";
 import { queueStats } from "../queue-stats.ts";
 import { summaryOf, taskOf } from "../task-view.ts";
-import { CHECKED_COLUMNS, checkTask } from "./checksum.ts";
+import { CHECKED_COLUMNS, checkTask } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { CORRUPT_HINT } from "./failure.ts";
-import { bodiesOf, FACT_COLUMNS, historyOf, logLineOf, parsed, submittedAt, taskFacts } from "./rows.ts";
+import { bodiesOf, FACT_COLUMNS, historyOf, logLineOf, parsed, submittedAt, taskFacts } from "../rows.ts";
 
 const WHOLE_TASK = `
   SELECT ${FACT_COLUMNS}, ${CHECKED_COLUMNS}

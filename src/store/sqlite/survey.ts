@@ -6,7 +6,7 @@ import { MAX_SCANNED_LANES } from "../stores.ts";
 import type { Connection } from "./connection.ts";
 import { nextDueMs } from "./due.ts";
 import { lanesIn } from "./lanes.ts";
-import { parsed } from "./rows.ts";
+import { parsed } from "../rows.ts";
 
 /** Those of the given ids whose task has ended or is not there, each found by the index on ids. */
 const ENDED = `

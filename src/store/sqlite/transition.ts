@@ -2,7 +2,7 @@
 import { MAX_HISTORY, type TaskEvent } from "../../task/task.ts";
 import type { Effect } from "../effect.ts";
 import { PHASE, type Phase } from "../phase.ts";
-import { textChecksum } from "./checksum.ts";
+import { textChecksum } from "../checksum.ts";
 import type { Connection } from "./connection.ts";
 
 const MOVE = `

@@ -1,14 +1,13 @@
 /**
  * Checksums of what a task is and what came of it, so that a bit that flipped on the disk is named and not handed out.
  *
- * SQLite has no checksum of its own over a page of the main file; its checks see broken structure, not a changed
- * letter. CRC-32 finds every error of up to three bits in a text of this size, and costs less than storing it.
+ * SQLite has no checksum of its own over a page of the main file, and PostgreSQL before 18 only where it was asked for:
+ * their checks see broken structure, not a changed letter. CRC-32 finds every error of up to three bits in a text of this size, and costs less than storing it.
  * A row from before there were checksums has NULL and is not checked.
  */
 import { crc32 } from "node:zlib";
-import { StoreCorruptError } from "../../errors.ts";
-import type { Row } from "./connection.ts";
-import { CORRUPT_HINT } from "./failure.ts";
+import { StoreCorruptError } from "../errors.ts";
+import { DAMAGE_HINT, type Row } from "./rows.ts";
 
 /** What never changes in a task's row. */
 export interface FixedFacts {
@@ -59,7 +58,7 @@ export function checkTask(row: Row): void {
   throw new StoreCorruptError(
     `the task ${String(row["id"])} is damaged on disk: ${what} is not what was written`,
     {
-      hint: CORRUPT_HINT,
+      hint: DAMAGE_HINT,
     },
   );
 }

@@ -1,18 +1,22 @@
-/** Rows of tasks as values of ours. Whatever does not fit means that the file is damaged. */
+/** Rows of tasks as values of ours. Whatever does not fit means that the database is damaged. */
 import * as z from "zod";
-import { isJsonObject, type JsonObject } from "../../content/json.ts";
-import { StoreCorruptError } from "../../errors.ts";
+import { isJsonObject, type JsonObject } from "../content/json.ts";
+import { StoreCorruptError } from "../errors.ts";
 import {
   taskErrorSchema,
   taskEventSchema,
   type LogLine,
   logLineSchema,
   type TaskEvent,
-} from "../../task/task.ts";
-import { PHASE, type Phase } from "../phase.ts";
-import type { TaskBodies, TaskFacts } from "../task-view.ts";
-import type { Row } from "./connection.ts";
-import { CORRUPT_HINT } from "./failure.ts";
+} from "../task/task.ts";
+import { PHASE, type Phase } from "./phase.ts";
+import type { TaskBodies, TaskFacts } from "./task-view.ts";
+
+/** A row as an engine gives it, before a schema makes it ours. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What to do about a row that is not what was written, in any engine. */
+export const DAMAGE_HINT = "stop the node, keep a copy of the database, and restore a backup";
 
 /** The columns of {@link taskFacts}, from `tasks t` and `outcomes o`. */
 export const FACT_COLUMNS: string =
@@ -99,7 +103,7 @@ export function jsonOf(text: string): unknown {
   } catch (error) {
     throw new StoreCorruptError("the database holds a text that is not JSON", {
       cause: error,
-      hint: CORRUPT_HINT,
+      hint: DAMAGE_HINT,
     });
   }
 }
@@ -142,7 +146,7 @@ export function parsed<T>(schema: z.ZodType<T>, row: unknown): T {
   const outcome = schema.safeParse(row);
   if (outcome.success) return outcome.data;
   throw new StoreCorruptError(`the database holds a row that cannot be: ${z.prettifyError(outcome.error)}`, {
-    hint: CORRUPT_HINT,
+    hint: DAMAGE_HINT,
   });
 }
 
