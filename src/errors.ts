@@ -16,6 +16,7 @@ export {
   StoreReadOnlyError,
   StoreVersionError,
 } from "./errors/store.ts";
+export { WorkFailedError } from "./errors/work.ts";
 
 type Hint = { readonly hint?: string | undefined };
 
