@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -47,16 +47,16 @@ export async function startEngine(): Promise<TestEngine> {
   const folder = mkdtempSync(join(tmpdir(), "mcpp-engine-"));
   const socket = join(folder, "podman.sock");
   const storage = [
-    ...["--root", join(folder, "root"), "--runroot", join(folder, "run"), "--tmpdir", join(folder, "tmp")],
-    ...[
-      "--storage-driver=vfs",
-      "--runtime",
-      "runc",
-      "--cgroup-manager",
-      "cgroupfs",
-      "--events-backend",
-      "file",
-    ],
+    "--root",
+    join(folder, "root"),
+    "--runroot",
+    join(folder, "run"),
+    "--tmpdir",
+    join(folder, "tmp"),
+    "--storage-driver=vfs",
+    "--runtime=runc",
+    "--cgroup-manager=cgroupfs",
+    "--events-backend=file",
   ];
   // Podman gives containers its own limits, which must be ones that it may give.
   const line = 'ulimit -n 4096; ulimit -u 8192; exec podman "$@"';
@@ -100,6 +100,7 @@ async function answered(docker: Docker): Promise<void> {
 function busyboxArchive(folder: string): Buffer {
   const root = join(folder, "box");
   for (const name of ["bin", "tmp", "etc"]) mkdirSync(join(root, name), { recursive: true });
+  chmodSync(join(root, "tmp"), 0o1777);
   copyFileSync(BUSYBOX, join(root, "bin/busybox"));
   for (const applet of APPLETS.split(" ")) symlinkSync("busybox", join(root, "bin", applet));
   return execFileSync("tar", ["-C", root, "-cf", "-", "."], { maxBuffer: 64 * 1024 * 1024 });

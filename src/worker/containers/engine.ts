@@ -77,9 +77,9 @@ export async function findEngine(socket: string | undefined): Promise<Engine> {
 
 async function connectTo(socket: string, failures: string[]): Promise<Engine | undefined> {
   const { default: Library } = await import("dockerode");
-  // Named, even if empty, or DOCKER_HOST in our environment would lead somewhere else.
-  const docker = new Library({ socketPath: socket, host: undefined, protocol: "http", timeout: undefined });
   try {
+    // Named, even if empty, or DOCKER_HOST in our environment would lead somewhere else.
+    const docker = new Library({ socketPath: socket, host: undefined, protocol: "http", timeout: undefined });
     const info = infoSchema.parse(await abortable(() => docker.info()));
     const { Components } = versionSchema.parse(await abortable(() => docker.version()));
     return {

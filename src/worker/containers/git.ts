@@ -71,8 +71,8 @@ export function allowedSource(
     throw new InvalidInputError(`payload.repo_url must be an https URL, not ${url.protocol.slice(0, 20)}`);
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "")
     throw new InvalidInputError("payload.repo_url must have no credentials, no query and no fragment");
-  // The parsed URL has no dot segments; escaped ones are none of anybody's repository.
-  if (/%2e|%2f|%5c|%00/i.test(url.href))
+  // The parsed URL has no dot segments; nobody's repository has escaped ones.
+  if (/%2e|%2f|%5c|%00/i.test(text))
     throw new InvalidInputError("payload.repo_url has escaped dots or slashes");
   if (!REVISION.test(revision) || revision.includes("..") || revision.endsWith(".lock"))
     throw new InvalidInputError("payload.branch must be the name of a branch or tag, or a commit id");

@@ -125,7 +125,7 @@ export async function followEvents(
     for await (const chunk of stream) {
       const lines = (rest + String(chunk)).split("\n");
       rest = (lines.pop() ?? "").slice(0, MAX_EVENT_CHARS);
-      for (const line of lines) if (line.trim() !== "") on(eventOf(line));
+      for (const line of lines.filter((text) => text.trim() !== "")) on(eventOf(line));
     }
     if (rest.trim() !== "") on(eventOf(rest));
   } finally {

@@ -97,9 +97,9 @@ async function runCreated(options: RunOptions, container: Container): Promise<Ru
   const startedAtMs = clock.epochMs();
   const startedAt = clock.now();
   const exit = await moveOnAfter(granted.timeoutMs, () => attended(container, output));
-  const resultOf = (exitCode: number | null, error: string | null): RunResult => ({
+  const resultOf = (ended: number | null, error: string | null): RunResult => ({
     success: error === null,
-    exit_code: exitCode,
+    exit_code: ended,
     stdout: output.stdout.text,
     stderr: output.stderr.text,
     stdout_bytes: output.stdout.bytes,

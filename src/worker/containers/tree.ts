@@ -28,7 +28,7 @@ export function insidePath(name: string, path: string): string {
 
 /** The text of a Dockerfile. A symbolic link is none. */
 export async function readDockerfile(folder: string, commit: string, path: string): Promise<string> {
-  const [entry] = await list(folder, ["ls-tree", "-z", commit, "--", `${path}`]);
+  const [entry] = await list(folder, ["ls-tree", "-z", commit, "--", path]);
   if (entry === undefined || entry.path !== path)
     throw new InvalidInputError(`there is no '${path}' in the repository`);
   if (entry.kind !== "blob" || entry.mode === LINK_MODE)
@@ -83,10 +83,14 @@ async function list(folder: string, args: readonly string[]): Promise<readonly E
 
 const BLOCK_BYTES = 512;
 
+/** A number of a header, one character short of its field, which ends with NUL. */
+function octal(value: number, bytes: number): string {
+  return value.toString(8).padStart(bytes - 1, "0");
+}
+
 /** One file as the beginning of a tar archive (ustar, POSIX.1-1988); another archive may follow it. */
 export function tarFile(name: string, content: Buffer): Buffer {
   const header = Buffer.alloc(BLOCK_BYTES);
-  const octal = (value: number, digits: number): string => value.toString(8).padStart(digits - 1, "0");
   header.write(name, 0, 100);
   header.write(octal(0o644, 8), 100);
   header.write(octal(0, 8), 108);
@@ -95,7 +99,7 @@ export function tarFile(name: string, content: Buffer): Buffer {
   header.write(octal(0, 12), 136);
   header.write("        ", 148);
   header.write("0", 156);
-  header.write("ustar\0" + "00", 257);
+  header.write("ustar\0\x300", 257);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
   const padding = Buffer.alloc((BLOCK_BYTES - (content.length % BLOCK_BYTES)) % BLOCK_BYTES);

@@ -160,9 +160,9 @@ describe("docker.execute", { skip }, () => {
     const id = await world.submit("docker.execute", { image: BOX, command: ["sleep", "60"] });
     while ((await engine.containers()) === 0) await pause(50);
     const { queue } = world;
-    const before = await queue.get(id);
+    const task = await queue.get(id);
     await world.close();
-    assert.equal(before?.state, "running");
+    assert.equal(task?.state, "running");
     assert.equal(await engine.containers(), 0);
     world = new ContainerWorld();
   });

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -20,6 +21,11 @@ import { ContainerWorld } from "../../support/containers.ts";
 import { startEngine, type TestEngine, whyNoEngine } from "../../support/engine.ts";
 
 const skip = whyNoEngine() ?? false;
+
+/** Whether the program of a build that does not end runs on this machine. */
+function running(): boolean {
+  return /sleep 3171$/m.test(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }));
+}
 
 const HELLO =
   'FROM scratch\nARG WHO=nobody\nCOPY busybox /bin/sh\nENV WHO=$WHO\nENTRYPOINT ["/bin/sh", "-c"]\nCMD ["echo hello $WHO"]\n';
@@ -112,8 +118,6 @@ describe("docker.github", { skip }, () => {
     commit({ Dockerfile: "FROM localhost/box\nRUN sleep 3171\n" });
     await start({ buildRun: true });
     const id = await world.submit("docker.github", { repo_url: `file://${repository}` });
-    const running = (): boolean =>
-      /sleep 3171$/m.test(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }));
     for (let tries = 0; !running(); tries++) {
       assert.ok(tries < 200, "it was never begun");
       await pause(50);
