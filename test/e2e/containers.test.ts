@@ -1,5 +1,8 @@
 /** Containers through the command line: a task of one node runs on another, and nothing outlives a worker that is killed. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import * as z from "zod";
@@ -14,6 +17,7 @@ import {
 } from "../support/node-process.ts";
 
 const skip = whyNoEngine() ?? false;
+const AUTHOR = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
 const TOKEN = { MCPP_TOKEN: "a-token-of-the-container-tests-0123456789" };
 const task = z.object({
   task: z.looseObject({
@@ -22,6 +26,12 @@ const task = z.object({
     assigned_worker: z.string().nullish(),
   }),
 });
+
+/** Whether a program with these words runs on this machine. */
+function isRunning(words: string): boolean {
+  const lines = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }).split("\n");
+  return lines.includes(words);
+}
 
 /** Submits a container run. @returns the id of its task */
 async function submit(client: Client, command: readonly string[]): Promise<string> {
@@ -103,6 +113,33 @@ describe("containers on a remote node", { skip, timeout: 180_000 }, () => {
     const { result } = await look(client, id);
     assert.equal(result?.["stdout"], "begun\ndone\n");
     await until("nothing is left", async () => (await engine.containers()) === 0);
+  });
+
+  it("ends the build of a worker that was killed, at its next start, with all that it began", async () => {
+    const [, second] = folders;
+    const repository = join(second?.path ?? "", "repository");
+    mkdirSync(repository);
+    writeFileSync(join(repository, "Dockerfile"), "FROM localhost/box\nRUN sleep 3172\n");
+    for (const words of ["init --quiet --initial-branch=main", "add --all", "commit --quiet --message=x"])
+      execFileSync("git", ["-C", repository, ...AUTHOR, ...words.split(" ")]);
+    const url = `file://${repository}`;
+    const args = [...containers(), "--container-build-run", "--container-repository", url];
+    const first = await start(second, args);
+    await using client = await connect(first.mcp);
+    const payload = { repo_url: url };
+    await client.callTool("p2p_taskqueue_submit", { task_type: "docker.github", payload, model_name: "" });
+    await until("RUN", async () => isRunning("sleep 3172"));
+    await first.kill();
+    assert.ok(isRunning("sleep 3172"), "it went by itself: the test shows nothing");
+    // Until the lease of the one that was killed runs out there is no second attempt, which would sleep as well.
+    await start(second, args);
+    await until("the end of RUN", async () => !isRunning("sleep 3172"));
+    const kept = readdirSync(join(second?.path ?? "", "containers")).filter((name) => name !== "worker-id");
+    const built = await engine.docker.listImages({ all: true });
+    assert.ok(
+      kept.length <= 1 && built.every(({ RepoTags }) => RepoTags?.includes(BOX) ?? false),
+      kept.join(" "),
+    );
   });
 
   it("does not take container tasks unless it is told to", async () => {
