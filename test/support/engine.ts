@@ -4,7 +4,16 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -42,8 +51,8 @@ export interface TestEngine extends AsyncDisposable {
   containers(): Promise<number>;
 }
 
-/** Starts Podman's service and makes {@link BOX}. */
-export async function startEngine(): Promise<TestEngine> {
+/** Starts Podman's service and makes {@link BOX}. @param registry - `host:port` of one without TLS that it may use */
+export async function startEngine(registry?: string): Promise<TestEngine> {
   const folder = mkdtempSync(join(tmpdir(), "mcpp-engine-"));
   const socket = join(folder, "podman.sock");
   const storage = [
@@ -63,7 +72,11 @@ export async function startEngine(): Promise<TestEngine> {
   const child = spawn(
     "sh",
     ["-c", line, "podman", ...storage, "system", "service", "--time=0", `unix://${socket}`],
-    { stdio: "ignore", detached: true },
+    {
+      stdio: "ignore",
+      detached: true,
+      env: { ...process.env, CONTAINERS_REGISTRIES_CONF: registriesFile(folder, registry) },
+    },
   );
   const engine = {
     socket,
@@ -85,6 +98,13 @@ export async function startEngine(): Promise<TestEngine> {
   }
 }
 
+function registriesFile(folder: string, registry: string | undefined): string {
+  const path = join(folder, "registries.conf");
+  const text = registry === undefined ? "" : `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`;
+  writeFileSync(path, text);
+  return path;
+}
+
 async function answered(docker: Docker): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -97,8 +117,10 @@ async function answered(docker: Docker): Promise<void> {
   }
 }
 
-function busyboxArchive(folder: string): Buffer {
-  const root = join(folder, "box");
+/** The root file system of {@link BOX} as a tar archive. */
+export function busyboxArchive(folder: string): Buffer {
+  const root = mkdtempSync(join(folder, "box-"));
+  chmodSync(root, 0o755);
   for (const name of ["bin", "tmp", "etc"]) mkdirSync(join(root, name), { recursive: true });
   chmodSync(join(root, "tmp"), 0o1777);
   copyFileSync(BUSYBOX, join(root, "bin/busybox"));

@@ -6,7 +6,7 @@ import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as z from "zod";
 import type { JsonObject } from "../../content/json.ts";
-import { errorFacts, WorkFailedError } from "../../errors.ts";
+import { errorFacts, InvalidInputError, WorkFailedError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import {
   abortable,
@@ -49,7 +49,7 @@ export interface BuildOptions {
 
 /** How long removing images may take. */
 const REMOVE_LIMIT_MS = 45_000;
-/** One microsecond share in a hundred milliseconds, as the kernel's scheduler counts. */
+/** The period over which the kernel counts processor time, in microseconds; its own default. */
 const CPU_PERIOD_US = 100_000;
 /** What the builder's own set of capabilities has and no build of ours needs. */
 const DROPPED = [
@@ -80,11 +80,7 @@ export function readBuild(payload: JsonObject, policy: ContainerPolicy): BuildRe
   const read = parse(buildSchema, payload);
   const repository = read.repo_url ?? read.repo;
   if (repository === null || repository === undefined)
-    throw new WorkFailedError({
-      code: "E_INVALID_INPUT",
-      failureClass: "invalid",
-      message: "docker.github task missing payload.repo_url",
-    });
+    throw new InvalidInputError("docker.github task missing payload.repo_url");
   const source = allowedSource(repository, read.commit ?? read.branch ?? "main", policy.repositories);
   if (!source)
     throw refused(
