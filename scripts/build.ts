@@ -21,12 +21,26 @@ const ENTRIES: Readonly<Record<string, string>> = {
   "cli/main": "src/cli/main.ts",
 };
 
+/**
+ * Parts of the container library that nothing here uses, and that would bring native code or files read at run time: SSH to
+ * a remote engine, certificates of one, and BuildKit's sessions. In the bundle they are empty.
+ */
+const UNUSED = /^(ssh2|split-ca|protobufjs|@grpc\/grpc-js|@grpc\/proto-loader)$/;
+const EMPTY = "\0unused";
+
 rmSync(DIST, { recursive: true, force: true });
 const { output } = await build({
   cwd: ROOT,
   input: ENTRIES,
   platform: "node",
   transform: { target: "node22" },
+  plugins: [
+    {
+      name: "leave out what is not used",
+      resolveId: (id) => (UNUSED.test(id) ? EMPTY : null),
+      load: (id) => (id === EMPTY ? "module.exports = () => [];" : null),
+    },
+  ],
   output: {
     dir: DIST,
     format: "esm",

@@ -17,6 +17,7 @@ export {
   StoreVersionError,
 } from "./errors/store.ts";
 export { StoreAccessError, StoreTimeoutError, StoreUnavailableError } from "./errors/store-server.ts";
+export { WorkFailedError } from "./errors/work.ts";
 
 type Hint = { readonly hint?: string | undefined };
 

@@ -8,6 +8,7 @@ import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { limitsPage } from "../scripts/limits-page.ts";
+import { taskTypesPage } from "../scripts/task-types-page.ts";
 import { toolsPage } from "../scripts/tools-page.ts";
 import { cleanEnvironment, temporaryFolder } from "./support/node-process.ts";
 
@@ -30,6 +31,10 @@ function readmeCode(): string {
 describe("the documents", () => {
   it("have a tools page that is as `node scripts/docs.ts` makes it now", () => {
     assert.equal(read("docs/reference/tools.md"), toolsPage());
+  });
+
+  it("have a page of the task types that is as `node scripts/docs.ts` makes it now", () => {
+    assert.equal(read("docs/reference/task-types.md"), taskTypesPage());
   });
 
   it("have a limits page that is as `node scripts/docs.ts` makes it now", () => {

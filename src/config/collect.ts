@@ -13,6 +13,7 @@ export function collect(value: ValueOf): NodeConfig {
     ...registrySettings(value),
     ...reachSettings(value),
     ...workSettings(value),
+    ...containerSettings(value),
   };
 }
 
@@ -214,5 +215,48 @@ function workSettings(
     mounts: value("mounts"),
     p2pTools: value("p2pTools"),
     taskqueueTools: value("taskqueueTools"),
+  };
+}
+
+function containerSettings(
+  value: ValueOf,
+): Pick<
+  NodeConfig,
+  | "containers"
+  | "containerEngine"
+  | "containerImages"
+  | "containerRepositories"
+  | "containerPull"
+  | "containerNetworks"
+  | "containerMounts"
+  | "containerDevices"
+  | "containerGpus"
+  | "containerRoot"
+  | "containerBuildRun"
+  | "containerMemoryBytes"
+  | "containerCpus"
+  | "containerPids"
+  | "containerTmpBytes"
+  | "containerTimeoutMs"
+  | "shellImage"
+> {
+  return {
+    containers: value("containers"),
+    containerEngine: value("containerEngine"),
+    containerImages: value("containerImages"),
+    containerRepositories: value("containerRepositories"),
+    containerPull: value("containerPull"),
+    containerNetworks: value("containerNetworks"),
+    containerMounts: value("containerMounts"),
+    containerDevices: value("containerDevices"),
+    containerGpus: value("containerGpus"),
+    containerRoot: value("containerRoot"),
+    containerBuildRun: value("containerBuildRun"),
+    containerMemoryBytes: value("containerMemoryBytes"),
+    containerCpus: value("containerCpus"),
+    containerPids: value("containerPids"),
+    containerTmpBytes: value("containerTmpBytes"),
+    containerTimeoutMs: value("containerTimeoutMs"),
+    shellImage: value("shellImage"),
   };
 }

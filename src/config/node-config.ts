@@ -130,6 +130,26 @@ export interface NodeConfig {
   readonly workerId?: string | undefined;
   readonly leaseMs: number;
   readonly mounts: readonly MountConfig[];
+  readonly containers: "off" | "auto" | "on";
+  /** Absolute path of a socket. */
+  readonly containerEngine?: string | undefined;
+  readonly containerImages: readonly string[];
+  /** How URLs begin. */
+  readonly containerRepositories: readonly string[];
+  readonly containerPull: "missing" | "never";
+  readonly containerNetworks: readonly string[];
+  /** Absolute paths. */
+  readonly containerMounts: readonly string[];
+  readonly containerDevices: readonly string[];
+  readonly containerGpus: boolean;
+  readonly containerRoot: boolean;
+  readonly containerBuildRun: boolean;
+  readonly containerMemoryBytes: number;
+  readonly containerCpus: number;
+  readonly containerPids: number;
+  readonly containerTmpBytes: number;
+  readonly containerTimeoutMs: number;
+  readonly shellImage?: string | undefined;
   /** Whether the node offers tools of its own. */
   readonly p2pTools: boolean;
   /** Whether those of the task queue are among them. */

@@ -79,10 +79,11 @@ export const UNUSED_VARIABLES: readonly Unused[] = [
       "TASK_WORKER_ENABLE_SHELL",
       "TASK_WORKER_SHELL_IMAGE",
       "TASK_WORKER_DOCKER_STREAM",
-      "TASK_WORKER_MINIMAL_LLM",
-      "LLM_MODEL",
-      "IPFS_ACCEL_SKIP_CORE",
     ],
+    why: "Whoever could submit a task could run any image with any mount (D-35). Containers are run under a policy: `MCPP_CONTAINERS`, `MCPP_CONTAINER_IMAGES`, `MCPP_SHELL_IMAGE`; output is always streamed.",
+  },
+  {
+    variables: ["TASK_WORKER_MINIMAL_LLM", "LLM_MODEL", "IPFS_ACCEL_SKIP_CORE"],
     why: "They configure handlers of the old worker.",
   },
   {

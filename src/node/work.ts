@@ -2,6 +2,7 @@
 import { UnreachableError } from "../errors.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
+import { containersOf } from "./containers.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
 
@@ -26,9 +27,11 @@ export async function openWork(
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  const containers = await containersOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
     isRepeatable: (name) => serving.isRepeatable(name),
+    containers,
   });
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);

@@ -8,18 +8,12 @@
 import { type JsonObject } from "../content/json.ts";
 import type { ClaimRequest } from "./queue.ts";
 import type { LaneChoice, LaneRange } from "./store.ts";
+import { aliasesOf, TASK_TYPES } from "./types.ts";
 
-/** Other names of task types, from the old system; each stands for the type on the right. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ["tool", "tool.call"],
-  ["text_generation", "text-generation"],
-  ["generation", "text-generation"],
-  ["docker.run", "docker.execute"],
-  ["docker.hub", "docker.execute"],
-  ["docker.execute_docker_container", "docker.execute"],
-  ["docker.github_repo", "docker.github"],
-  ["docker.build_and_execute_github_repo", "docker.github"],
-]);
+/** The canonical type of every other name. */
+const ALIASES: ReadonlyMap<string, string> = new Map(
+  TASK_TYPES.flatMap(({ type, aliases }) => aliases.map((alias) => [alias, type] as const)),
+);
 
 /** Cannot be part of a type or requirement, so lanes are unambiguous. */
 const SEPARATOR = "\u001f";
@@ -37,8 +31,7 @@ export function canonicalType(type: string): string {
 /** `type` and all its other names, as a queue that knows no aliases must be asked for it. */
 export function namesOf(type: string): readonly string[] {
   const canonical = canonicalType(type);
-  const others = [...ALIASES].flatMap(([alias, meant]) => (meant === canonical ? [alias] : []));
-  return [canonical, ...others];
+  return [canonical, ...aliasesOf(canonical)];
 }
 
 /** The lane that a task of this type and payload waits in. */

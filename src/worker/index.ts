@@ -1,4 +1,5 @@
 /** Workers: claim, run, renew, deliver. */
+export { type ContainerPolicy, type Containers, openContainers } from "./containers/index.ts";
 export {
   type CallTool,
   createHandlers,

@@ -1,5 +1,5 @@
 /** What a failed call to a queue means for the worker. */
-import { errorFacts, McpError, RemoteError } from "../errors.ts";
+import { errorFacts, McpError, RemoteError, WorkFailedError } from "../errors.ts";
 import type { Failure } from "../task/queue.ts";
 
 /** `lost`: the task is not ours any more. `refused`: the queue will never take this. `passing`: try again later. */
@@ -20,6 +20,8 @@ const PERMANENT: ReadonlySet<string> = new Set(["invalid", "denied", "not-found"
 /** What a handler's error means for its task. Only what is the request's own fault, or final, is for good. */
 export function failureOf(error: unknown): Failure {
   const { code, failureClass, message } = errorFacts(error);
+  if (error instanceof WorkFailedError)
+    return { error: { code, message, failureClass }, retry: error.again, result: error.result };
   // A tool that is missing now may be mounted elsewhere, or again.
   const hopeless = error instanceof McpError && PERMANENT.has(failureClass) && code !== "E_TOOL_NOT_FOUND";
   const permanent = hopeless || (error instanceof RemoteError && error.final);

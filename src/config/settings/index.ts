@@ -3,6 +3,7 @@
  *
  * The flags, the environment variables, the file's keys, `--help`, `mcpp config show` and the reference page come from here.
  */
+import { CONTAINERS } from "./containers.ts";
 import { DISCOVERY } from "./discovery.ts";
 import { GITHUB } from "./github.ts";
 import { HTTP } from "./http.ts";
@@ -28,6 +29,7 @@ export const SETTINGS: SettingTable = {
   ...RENDEZVOUS,
   ...GITHUB,
   ...WORK,
+  ...CONTAINERS,
   ...TOOLS,
 };
 

@@ -2,6 +2,7 @@
 import { isJsonObject, type JsonObject } from "../../content/json.ts";
 import { InvalidInputError, isFailureClass, RemoteError } from "../../errors.ts";
 import { toolNameOf } from "../../task/routing.ts";
+import { aliasesOf } from "../../task/types.ts";
 import type { Handler } from "./handler.ts";
 
 /** What a tool gave, as far as a task's result needs it. */
@@ -36,7 +37,7 @@ export type CallTool = (name: string, args: JsonObject, context: ToolCallContext
 export function toolCall(callTool: CallTool, isRepeatable: (tool: string) => boolean = () => false): Handler {
   return {
     type: "tool.call",
-    aliases: ["tool"],
+    aliases: aliasesOf("tool.call"),
     async run({ payload }, { signal, progress }) {
       const tool = toolNameOf(payload);
       if (tool === undefined) throw new InvalidInputError("the payload names no tool: give `tool` or `name`");

@@ -1,0 +1,27 @@
+/** The failure of a task's own work, as opposed to that of the machinery around it. */
+import { type ErrorFacts, type FailureClass, McpError } from "./mcp-error.ts";
+
+/** The work of a task was done and did not succeed, such as a program that ended with a code other than 0. */
+export class WorkFailedError extends McpError {
+  override readonly name = "WorkFailedError";
+  readonly code: string;
+  readonly failureClass: FailureClass;
+  /** What the work produced before it failed. */
+  readonly result: Readonly<Record<string, unknown>>;
+  /** Whether another attempt is worth it. Default false: work that told its end is not done a second time. */
+  readonly again: boolean;
+
+  constructor(
+    facts: ErrorFacts,
+    options: ErrorOptions & {
+      readonly result?: Readonly<Record<string, unknown>> | undefined;
+      readonly again?: boolean | undefined;
+    } = {},
+  ) {
+    super(facts.message, { cause: options.cause, hint: facts.hint });
+    this.code = facts.code;
+    this.failureClass = facts.failureClass;
+    this.result = options.result ?? {};
+    this.again = options.again ?? false;
+  }
+}
