@@ -31,6 +31,7 @@ const START_PAUSE_MS = 100;
 
 /** What these tests lack on this machine; undefined if nothing. */
 export function whyNoEngine(): string | undefined {
+  if (process.env["MCPP_CONTAINERS"] === undefined) return "they take minutes: npm run test:containers";
   if (process.platform !== "linux") return "no container engine: these tests start Podman, which is Linux's";
   if (process.getuid?.() !== 0) return "no container engine: starting Podman with runc needs root";
   try {
