@@ -10,6 +10,7 @@ export interface Lan extends Disposable {
 
 /** Why there can be no namespaces here; undefined if there can. */
 export function noNamespaces(): string | undefined {
+  if (process.env["MCPP_NETWORK"] !== "1") return "takes long: `npm run test:network` runs it";
   if (process.platform !== "linux" || process.getuid?.() !== 0)
     return "needs root on Linux, for network namespaces";
   const name = `lan${randomBytes(3).toString("hex")}`;
