@@ -1,5 +1,5 @@
 /** A PostgreSQL server for the time of a benchmark. */
-import { noPostgres, startPostgres } from "../../test/support/postgres.ts";
+import { noServer, startPostgres } from "../../test/support/postgres.ts";
 
 /** A server, or why there is none. */
 export interface BenchDatabase extends AsyncDisposable {
@@ -10,8 +10,8 @@ export interface BenchDatabase extends AsyncDisposable {
 
 /** Starts a server if one is installed. */
 export async function startDatabase(): Promise<BenchDatabase> {
-  if (noPostgres !== false) {
-    return { url: undefined, missing: noPostgres, [Symbol.asyncDispose]: async () => undefined };
+  if (noServer !== false) {
+    return { url: undefined, missing: noServer, [Symbol.asyncDispose]: async () => undefined };
   }
   const server = await startPostgres();
   return { url: server.url(), missing: "", [Symbol.asyncDispose]: () => server.remove() };

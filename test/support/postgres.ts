@@ -48,14 +48,15 @@ function findRunner(): Runner | undefined {
 
 const bin = findBin();
 
-/** Why there can be no server; false if there can. For the option `skip`. */
-export const noPostgres: string | false = whyNoPostgres();
+/** Why there can be no server; false if there can. */
+export const noServer: string | false =
+  bin === undefined
+    ? `PostgreSQL ${MIN_VERSION} or later is not installed (apt-get install postgresql)`
+    : false;
 
-function whyNoPostgres(): string | false {
-  if (process.env["MCPP_POSTGRES"] === undefined) return "they take minutes: npm run test:postgres";
-  if (bin !== undefined) return false;
-  return `PostgreSQL ${MIN_VERSION} or later is not installed (apt-get install postgresql)`;
-}
+/** Why tests with a server do not run; false if they do. For the option `skip`. */
+export const noPostgres: string | false =
+  process.env["MCPP_POSTGRES"] === undefined ? "they take minutes: npm run test:postgres" : noServer;
 
 /** How a server is told to end: with its connections, or as a crash. */
 export type StopMode = "fast" | "crash";
