@@ -11,6 +11,8 @@ const MIN_REBUILD = 64;
 
 interface Lane {
   readonly heap: Heap<TaskRecord>;
+  /** Who is in the heap: once each, however often it became ready. */
+  readonly members: Set<TaskRecord>;
   /** How many in the heap are not ready any more. */
   stale: number;
 }
@@ -18,7 +20,8 @@ interface Lane {
 /**
  * Ready tasks. The best of a lane is found in logarithmic time, however many wait.
  *
- * A task that is cancelled stays in its heap until it comes up, or until half of the heap is such tasks.
+ * A task that is ready no more without having been taken (cancelled, renewed late) stays in its heap until it comes
+ * up, or until half of the heap is such tasks. If it becomes ready again meanwhile, its old place is its place.
  */
 export class ReadyTasks {
   readonly #lanes = new Map<string, Lane>();
@@ -26,9 +29,14 @@ export class ReadyTasks {
   add(record: TaskRecord): void {
     let lane = this.#lanes.get(record.lane);
     if (!lane) {
-      lane = { heap: new Heap(comesFirst), stale: 0 };
+      lane = { heap: new Heap(comesFirst), members: new Set(), stale: 0 };
       this.#lanes.set(record.lane, lane);
     }
+    if (lane.members.has(record)) {
+      lane.stale -= 1;
+      return;
+    }
+    lane.members.add(record);
     lane.heap.push(record);
   }
 
@@ -38,7 +46,11 @@ export class ReadyTasks {
     if (!lane) return;
     lane.stale += 1;
     if (lane.heap.size < MIN_REBUILD || lane.stale * 2 < lane.heap.size) return;
-    lane.heap.retain(isReady);
+    lane.heap.retain((member) => {
+      if (isReady(member)) return true;
+      lane.members.delete(member);
+      return false;
+    });
     lane.stale = 0;
   }
 
@@ -57,7 +69,7 @@ export class ReadyTasks {
       bytes += bytesOf(best);
       if (taken.length > 0 && bytes > maxBytes) break;
       taken.push(best);
-      this.#lanes.get(best.lane)?.heap.pop();
+      this.#drop(best);
       const next = this.#head(best.lane);
       if (next) heads.push(next);
     }
@@ -103,13 +115,20 @@ export class ReadyTasks {
     this.#lanes.set(name, lane);
   }
 
+  /** Takes the first task of its lane out. */
+  #drop(record: TaskRecord): void {
+    const lane = this.#lanes.get(record.lane);
+    lane?.heap.pop();
+    lane?.members.delete(record);
+  }
+
   /** The best task of one lane; forgets cancelled ones on the way, and the lane if nothing is left. */
   #head(name: string): TaskRecord | undefined {
     const lane = this.#lanes.get(name);
     if (!lane) return undefined;
     for (let head = lane.heap.peek(); head; head = lane.heap.peek()) {
       if (isReady(head)) return head;
-      lane.heap.pop();
+      this.#drop(head);
       lane.stale -= 1;
     }
     this.#lanes.delete(name);

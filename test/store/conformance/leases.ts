@@ -81,6 +81,20 @@ export function leaseConformance(open: OpenStores): void {
     assert.equal((await stores.tasks.stats(5000)).ready, 0);
   });
 
+  it("gives a task once, also when it was ready, renewed late and given back", async () => {
+    await using stores = await open();
+    await stores.tasks.insert([draft("a"), draft("b")], 0);
+    const lease = leaseOf(await claimOne(stores.tasks));
+    for (const nowMs of [5000, 7000]) {
+      await stores.tasks.settleDue(nowMs);
+      await stores.tasks.renew(lease, nowMs + 1000, nowMs);
+    }
+    await stores.tasks.settle(lease, { kind: "released", reason: "" }, 7000);
+    const all = claimOf({ limit: 3, leaseUntilMs: 9000 });
+    assert.deepEqual(idsOf(await stores.tasks.claim(all, 7000)), ["a", "b"]);
+    assert.deepEqual(await stores.tasks.claim(all, 7000), []);
+  });
+
   it("does not count for anything else when it is overdue", async () => {
     await using stores = await open();
     await stores.tasks.insert([draft("a")], 0);
