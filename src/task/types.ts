@@ -28,6 +28,13 @@ export const TASK_TYPES: readonly TaskType[] = [
     needs: "a model",
     summary: "Continues a text.",
   },
+  { type: "chat", aliases: [], needs: "a model", summary: "Gives the next message of a conversation." },
+  {
+    type: "embedding",
+    aliases: ["embeddings"],
+    needs: "a model",
+    summary: "Turns texts into vectors.",
+  },
   {
     type: "docker.execute",
     aliases: ["docker.run", "docker.hub", "docker.execute_docker_container"],
