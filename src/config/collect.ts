@@ -13,6 +13,7 @@ export function collect(value: ValueOf): NodeConfig {
     ...registrySettings(value),
     ...reachSettings(value),
     ...workSettings(value),
+    ...inferenceSettings(value),
     ...containerSettings(value),
   };
 }
@@ -215,6 +216,35 @@ function workSettings(
     mounts: value("mounts"),
     p2pTools: value("p2pTools"),
     taskqueueTools: value("taskqueueTools"),
+  };
+}
+
+function inferenceSettings(
+  value: ValueOf,
+): Pick<
+  NodeConfig,
+  | "inferenceUrls"
+  | "inferenceKeyFile"
+  | "inferenceKey"
+  | "inferenceFolder"
+  | "inferenceModels"
+  | "inferenceDefaultModel"
+  | "inferenceTypes"
+  | "inferencePromptAs"
+  | "inferenceConcurrency"
+  | "inferenceTimeoutMs"
+> {
+  return {
+    inferenceUrls: value("inferenceUrls"),
+    inferenceKeyFile: value("inferenceKeyFile"),
+    inferenceKey: value("inferenceKey"),
+    inferenceFolder: value("inferenceFolder"),
+    inferenceModels: value("inferenceModels"),
+    inferenceDefaultModel: value("inferenceDefaultModel"),
+    inferenceTypes: value("inferenceTypes"),
+    inferencePromptAs: value("inferencePromptAs"),
+    inferenceConcurrency: value("inferenceConcurrency"),
+    inferenceTimeoutMs: value("inferenceTimeoutMs"),
   };
 }
 

@@ -3,6 +3,7 @@ import { UnreachableError } from "../errors.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
 import { containersOf } from "./containers.ts";
+import { inferenceOf } from "./inference.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
 
@@ -28,10 +29,12 @@ export async function openWork(
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
   const containers = await containersOf(foundation);
+  const inference = await inferenceOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
     isRepeatable: (name) => serving.isRepeatable(name),
     containers,
+    inference,
   });
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
@@ -42,7 +45,11 @@ export async function openWork(
     workerId,
     sources: [{ name: OWN_QUEUE, queue: own }, ...far.sources],
     handlers,
-    skills: () => serving.toolNames().map((name) => `tool:${name}`),
+    skills: () => [
+      `worker:${workerId}`,
+      ...(inference?.models ?? []).map((model) => `model:${model}`),
+      ...serving.toolNames().map((name) => `tool:${name}`),
+    ],
     concurrency: config.workers,
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
@@ -52,6 +59,7 @@ export async function openWork(
   // A claim that waits at a queue was made with the tools of that time.
   const unsubscribe = serving.onToolsChanged(() => worker.refresh());
   closers.add("the worker's view of the tools", async () => unsubscribe());
+  inference?.onChange(() => worker.refresh());
   far.follow(worker);
   return workOf(
     worker,

@@ -145,10 +145,10 @@ export function laneChoice(request: Request, { nowMs, first = [] }: Claimer): La
 
 /** The names under which tasks can be meant for whoever made this claim. */
 export function workersOf(request: Request): readonly string[] {
-  const named = (request.skills ?? []).flatMap((skill) =>
+  const listed = (request.skills ?? []).flatMap((skill) =>
     skill.startsWith("worker:") ? [skill.slice("worker:".length)] : [],
   );
-  return [...new Set([...(request.workerId === undefined ? [] : [request.workerId]), ...named])];
+  return [...new Set([...(request.workerId === undefined ? [] : [request.workerId]), ...listed])];
 }
 
 function pinnedChoice(worker: string, types: readonly string[]): LaneChoice {
