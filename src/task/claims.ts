@@ -12,8 +12,9 @@ import {
   MAX_CLAIM_BYTES,
   type ReadyRequest,
 } from "./queue.ts";
+import { PreferredLanes } from "./preferred-lanes.ts";
 import { sessionOf } from "./requirements.ts";
-import { claimTest, laneChoice, laneOf, preferenceIn, workersOf } from "./routing.ts";
+import { claimTest, laneChoice, laneOf, laneTest, needsModel, workersOf } from "./routing.ts";
 import { Sessions } from "./sessions.ts";
 import type { LaneChoice, TaskStore } from "./store.ts";
 import type { NewTask, Task } from "./task.ts";
@@ -39,6 +40,7 @@ export class Claims {
   readonly parked: ParkedClaims = new ParkedClaims();
   readonly #options: ClaimsOptions;
   readonly #sessions: Sessions;
+  readonly #preferred = new PreferredLanes();
   /** Undo of the calls that are to come when the turn of whoever a lane prefers is over. */
   readonly #turns = new Map<string, () => void>();
   #closed = false;
@@ -61,14 +63,14 @@ export class Claims {
 
   /** Tells that exactly `tasks` more tasks are ready in `lane`. */
   announce(lane: string, tasks: number): void {
-    this.parked.ready(lane, tasks);
     this.#whenTurnIsOver(lane);
+    this.parked.ready(lane, tasks);
   }
 
   /** Tells that some tasks are ready in `lane`; nobody counted them. */
   announceSome(lane: string): void {
-    this.parked.someReady(lane);
     this.#whenTurnIsOver(lane);
+    this.parked.someReady(lane);
   }
 
   /** Tells that a task can be claimed again. */
@@ -125,10 +127,10 @@ export class Claims {
   /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
   async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
     this.#throwIfClosed();
-    const { store, clock } = this.#options;
+    const { clock } = this.#options;
     const looker = this.parked.look(this.#testFor(request));
     try {
-      if (await store.anyReady(this.#choiceFor(request))) return true;
+      if (await this.#anyReady(request)) return true;
       const bounds = { clock, timeoutMs: request.waitMs ?? 0, signal };
       const rung = await boundedWait(bounds, (ring) => {
         if (this.#closed || looker.rung) ring();
@@ -159,14 +161,32 @@ export class Claims {
     return claimTest(request, () => this.#options.clock.epochMs());
   }
 
-  #choiceFor(request: Parameters<typeof laneChoice>[0]): LaneChoice {
+  /** @returns which lanes suit, and those among them that prefer somebody */
+  #choiceFor(
+    request: Parameters<typeof laneChoice>[0],
+    over: boolean,
+  ): { readonly choice: LaneChoice; readonly preferred: readonly string[] } {
     const nowMs = this.#options.clock.epochMs();
-    return laneChoice(request, { nowMs, first: this.#sessions.lanesFirstFor(workersOf(request)) });
+    const choice = laneChoice(request, { nowMs, over });
+    if (this.#preferred.isEmpty) return { choice, preferred: [] };
+    const preferred = this.#preferred.for(workersOf(request), laneTest(choice), nowMs);
+    return { choice: { ...choice, lanes: [...choice.lanes, ...preferred] }, preferred };
+  }
+
+  async #anyReady(request: ReadyRequest): Promise<boolean> {
+    const { store } = this.#options;
+    if (await store.anyReady(this.#choiceFor(request, false).choice)) return true;
+    if (!mayBePassedOver(request)) return false;
+    const { ranges } = this.#choiceFor(request, true).choice;
+    if (!(await store.anyReady({ lanes: [], ranges }))) return false;
+    // Or the claim that follows would not find what was found now.
+    this.#preferred.lookSoon();
+    return true;
   }
 
   /** Calls others to a lane when those whom it prefers have had their turn. */
   #whenTurnIsOver(lane: string): void {
-    const untilMs = preferenceIn(lane)?.untilMs;
+    const untilMs = this.#preferred.heard(lane)?.untilMs;
     if (untilMs === undefined || this.#closed || this.#turns.has(lane) || this.#turns.size >= MAX_TURNS)
       return;
     const { clock } = this.#options;
@@ -194,10 +214,14 @@ export class Claims {
     const { workerId, limit = 1, leaseMs = DEFAULT_LEASE_MS } = request;
     const nowMs = clock.epochMs();
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
-    const choice = this.#choiceFor(request);
+    const over = mayBePassedOver(request) && this.#preferred.mayLook(nowMs);
+    const { choice, preferred } = this.#choiceFor(request, over);
+    const { mark } = this.#preferred;
     const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
     if (stored.length > 0) onLease(leaseUntilMs);
+    else this.#preferred.empty(preferred, mark);
+    if (over && stored.some(({ task }) => sessionOf(task.payload) !== undefined)) this.#preferred.lookSoon();
     for (const { task } of stored) this.#sessions.served(task);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }
@@ -236,4 +260,9 @@ export class Claims {
       "tasks of a claim that was given up could not be handed back; their leases will run out",
     );
   }
+}
+
+/** Whether tasks of sessions may be for whoever makes this claim, and are not in the lanes that it names anyway. */
+function mayBePassedOver({ types = [], skills }: ReadyRequest): boolean {
+  return skills !== undefined && (types.length === 0 || types.some(needsModel));
 }

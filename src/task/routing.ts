@@ -122,8 +122,8 @@ function named(kind: string, name: string | undefined): string | undefined {
 export interface Claimer {
   /** Milliseconds since 1970. */
   readonly nowMs: number;
-  /** Lanes that the claimer is to have first, see sessions.ts. */
-  readonly first?: readonly string[] | undefined;
+  /** Whether to look through all lanes of tasks that somebody else was to have first and did not take. Default true. */
+  readonly over?: boolean | undefined;
 }
 
 type Request = Pick<ClaimRequest, "types" | "skills"> & Partial<Pick<ClaimRequest, "workerId">>;
@@ -133,12 +133,13 @@ type Request = Pick<ClaimRequest, "types" | "skills"> & Partial<Pick<ClaimReques
  *
  * A claim that names its types and skills knows its lanes; one that leaves either out must look through those there are.
  */
-export function laneChoice(request: Request, { nowMs, first = [] }: Claimer): LaneChoice {
+export function laneChoice(request: Request, { nowMs, over = true }: Claimer): LaneChoice {
   const types = [...new Set((request.types ?? []).map(plainLane))];
-  const suited = request.skills === undefined ? anySkill(types) : skilled(types, request.skills, nowMs);
+  const suited =
+    request.skills === undefined ? anySkill(types) : skilled(types, request.skills, over ? nowMs : undefined);
   const own = workersOf(request).map((worker) => pinnedChoice(worker, types));
   return {
-    lanes: [...suited.lanes, ...own.flatMap(({ lanes }) => lanes), ...first],
+    lanes: [...suited.lanes, ...own.flatMap(({ lanes }) => lanes)],
     ranges: [...suited.ranges, ...own.flatMap(({ ranges }) => ranges)],
   };
 }
@@ -174,7 +175,12 @@ function anySkill(types: readonly string[]): LaneChoice {
   };
 }
 
-function skilled(types: readonly string[], skills: readonly string[], nowMs: number): LaneChoice {
+/** @param overMs - the instant before which turns of others are over; undefined: do not look for them */
+function skilled(
+  types: readonly string[],
+  skills: readonly string[],
+  overMs: number | undefined,
+): LaneChoice {
   const anyType = types.length === 0;
   const models = [...new Set(skills.filter((skill) => skill.startsWith("model:")))].slice(0, MAX_MODELS);
   const tools = new Set(skills.filter((skill) => skill.startsWith("tool:")));
@@ -182,11 +188,13 @@ function skilled(types: readonly string[], skills: readonly string[], nowMs: num
   const modelLanes = modelTypes.flatMap((type) => models.map((model) => type + SEPARATOR + model));
   const toolLanes =
     anyType || types.includes(TOOL_TYPE) ? [...tools].map((tool) => TOOL_TYPE + SEPARATOR + tool) : [];
-  // The turn of those who were to have these first is over.
-  const over = [...modelTypes, ...modelLanes].map((lane) => ({
-    from: PREFERRED + lane + UNTIL,
-    before: PREFERRED + lane + UNTIL + digits(Math.floor(nowMs / 1000) + 1),
-  }));
+  const over =
+    overMs === undefined
+      ? []
+      : [...modelTypes, ...modelLanes].map((lane) => ({
+          from: PREFERRED + lane + UNTIL,
+          before: PREFERRED + lane + UNTIL + digits(Math.floor(overMs / 1000) + 1),
+        }));
   return {
     lanes: [...types, ...modelLanes, ...toolLanes],
     ranges: [...(anyType ? withoutRequirement() : []), ...over],

@@ -16,9 +16,6 @@ export const SESSION_PATIENCE_MS = 5000;
 export const SESSION_MEMORY_MS = 600_000;
 /** How many sessions are remembered; the one that was quiet for longest goes. */
 export const MAX_SESSIONS = 10_000;
-/** How many workers are known to have sessions, and for how many lanes each. */
-const MAX_WORKERS = 1000;
-const MAX_LANES_PER_WORKER = 16;
 
 /** A task that is under way, or was. */
 export type Served = Routed & { readonly workerId?: string | undefined };
@@ -33,8 +30,6 @@ export class Sessions {
   readonly #clock: Clock;
   /** Insertion order is the order of the last task. */
   readonly #sessions = new Map<string, Seen>();
-  /** Of each worker, the lanes of its sessions' tasks, and when the last one was seen. */
-  readonly #lanes = new Map<string, Map<string, number>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,9 +40,10 @@ export class Sessions {
     const session = affine(task);
     const { workerId } = task;
     if (session === undefined || workerId === undefined || workerId === "") return;
-    const atMs = this.#clock.epochMs();
-    renew(this.#sessions, session, { workerId, atMs }, MAX_SESSIONS);
-    this.#looksIn(workerId, laneOf(task), atMs);
+    this.#sessions.delete(session);
+    this.#sessions.set(session, { workerId, atMs: this.#clock.epochMs() });
+    const [quietest] = this.#sessions.keys();
+    if (this.#sessions.size > MAX_SESSIONS && quietest !== undefined) this.#sessions.delete(quietest);
   }
 
   /** The lane in which a new task waits. */
@@ -57,31 +53,8 @@ export class Sessions {
     const seen = session === undefined ? undefined : this.#sessions.get(session);
     const nowMs = this.#clock.epochMs();
     if (!seen || nowMs - seen.atMs > SESSION_MEMORY_MS) return lane;
-    this.#looksIn(seen.workerId, lane, nowMs);
     return preferredLane(lane, seen.workerId, nowMs + SESSION_PATIENCE_MS);
   }
-
-  #looksIn(workerId: string, lane: string, atMs: number): void {
-    const lanes = this.#lanes.get(workerId) ?? new Map<string, number>();
-    renew(lanes, lane, atMs, MAX_LANES_PER_WORKER);
-    renew(this.#lanes, workerId, lanes, MAX_WORKERS);
-  }
-
-  /** The lanes of tasks that any of these workers is to have first now. */
-  lanesFirstFor(workers: readonly string[]): readonly string[] {
-    const nowMs = this.#clock.epochMs();
-    return workers.flatMap((workerId) =>
-      [...(this.#lanes.get(workerId) ?? [])].flatMap(([lane, atMs]) =>
-        nowMs - atMs > SESSION_MEMORY_MS ? [] : turns(lane, workerId, nowMs),
-      ),
-    );
-  }
-}
-
-/** One lane for each second in which a turn that lasts now may end. */
-function turns(lane: string, workerId: string, nowMs: number): string[] {
-  const seconds = Math.ceil(SESSION_PATIENCE_MS / 1000) + 1;
-  return Array.from({ length: seconds }, (_, i) => preferredLane(lane, workerId, nowMs + 1 + i * 1000));
 }
 
 /** The session that decides where a task goes; undefined if none does. */
@@ -89,12 +62,4 @@ function affine(task: Routed): string | undefined {
   // A task for one worker alone has no choice, and its lane says so.
   if (!needsModel(task.type) || task.payload["sticky_worker_id"] !== undefined) return undefined;
   return sessionOf(task.payload);
-}
-
-function renew<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= limit) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
 }

@@ -36,6 +36,33 @@ export function describeMatching(name: string, open: () => Promise<Stores>): voi
   describe(`${name}: a task that needs a model`, () => needingModel(bench));
   describe(`${name}: a task for one worker`, () => pinned(bench));
   describe(`${name}: a task of a session`, () => ofSession(bench));
+  it(`${name}: a task of a session that a process left behind goes to any, when its worker's turn is over`, async () => {
+    const stores = await open();
+    const clock = new TestClock();
+    try {
+      const ids: string[] = [];
+      await withQueue(
+        async ({ queue }) => {
+          await submitOne(queue, chat("s", { modelName: "m" }));
+          await take(queue, "a", ["m"]);
+          for (let i = 0; i < 30; i++) ids.push(await submitOne(queue, chat("s", { modelName: "m" })));
+        },
+        { store: stores.tasks, clock },
+      );
+      await withQueue(
+        async ({ queue }) => {
+          assert.deepEqual(await take(queue, "b", ["m"]), []);
+          clock.jump(SESSION_PATIENCE_MS + WHOLE_SECOND_MS);
+          assert.equal(await queue.ready({ types: TYPES, skills: ["model:m"] }), true);
+          const got = [await take(queue, "b", ["m"]), await take(queue, "b", ["m"])];
+          assert.deepEqual([...got.flat(), ...(await take(queue, "b", ["m"]))], ids);
+        },
+        { store: stores.tasks, clock },
+      );
+    } finally {
+      await stores.close();
+    }
+  });
 }
 
 type Run = (test: (bench: Bench) => Promise<void>) => Promise<void>;
