@@ -167,7 +167,6 @@ class OpenInference implements Inference {
     const timeoutMs = readTimeoutMs(task.payload, this.policy.timeoutMs);
     const done = await moveOnAfter(timeoutMs, async () => {
       const permit = await this.#limiter.acquire();
-      if (this.#limiter.available === 0) this.#changed();
       try {
         return await work();
       } finally {
