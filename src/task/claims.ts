@@ -13,9 +13,8 @@ import {
   type ReadyRequest,
 } from "./queue.ts";
 import { PreferredLanes } from "./preferred-lanes.ts";
-import { sessionOf } from "./requirements.ts";
 import { claimTest, laneChoice, laneOf, laneTest, needsModel, workersOf } from "./routing.ts";
-import { Sessions } from "./sessions.ts";
+import { affine, Sessions } from "./sessions.ts";
 import type { LaneChoice, TaskStore } from "./store.ts";
 import type { NewTask, Task } from "./task.ts";
 
@@ -76,7 +75,7 @@ export class Claims {
   /** Tells that a task can be claimed again. */
   back(task: Task): void {
     // One of a session waits in its plain lane or in one that prefers somebody; only the store knows.
-    if (sessionOf(task.payload) !== undefined) this.parked.manyReady();
+    if (affine(task) !== undefined) this.parked.manyReady();
     else this.parked.ready(laneOf(task), 1);
   }
 
@@ -221,7 +220,7 @@ export class Claims {
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
     if (stored.length > 0) onLease(leaseUntilMs);
     else this.#preferred.empty(preferred, mark);
-    if (over && stored.some(({ task }) => sessionOf(task.payload) !== undefined)) this.#preferred.lookSoon();
+    if (over && stored.some(({ task }) => affine(task) !== undefined)) this.#preferred.lookSoon();
     for (const { task } of stored) this.#sessions.served(task);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }

@@ -176,7 +176,10 @@ class QueueCore {
       wait: (taskId, timeoutMs, options) =>
         begin(options, async () => {
           const id = parseInput(taskIdSchema, taskId, "task id");
-          return this.#watches.wait(id, parseInput(waitMsSchema, timeoutMs, "wait time"), options?.signal);
+          const boundMs = parseInput(waitMsSchema, timeoutMs, "wait time");
+          const outcome = await this.#watches.wait(id, boundMs, options?.signal);
+          this.#claims.served(outcome.task);
+          return outcome;
         }),
       stats: (options) => begin(options, () => this.#store.stats(this.#clock.epochMs())),
     };

@@ -58,7 +58,7 @@ export class Sessions {
 }
 
 /** The session that decides where a task goes; undefined if none does. */
-function affine(task: Routed): string | undefined {
+export function affine(task: Routed): string | undefined {
   // A task for one worker alone has no choice, and its lane says so.
   if (!needsModel(task.type) || task.payload["sticky_worker_id"] !== undefined) return undefined;
   return sessionOf(task.payload);
