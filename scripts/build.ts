@@ -2,7 +2,7 @@
  * Makes dist/, which is all that is published besides bin/: the program and its libraries as one bundle with shared
  * chunks, the declarations, and the licences of what is bundled.
  *
- * Everything is bundled: no package is native or has a part that is found at run time. So an installation is this
+ * Everything that is depended on is bundled: no such package is native or has a part that is found at run time. So an installation is this
  * package alone, without install scripts, and a start reads a few files instead of a thousand.
  */
 import { rmSync } from "node:fs";
@@ -33,6 +33,8 @@ const { output } = await build({
   cwd: ROOT,
   input: ENTRIES,
   platform: "node",
+  // Native, large, and there only if its user wants it: see peerDependencies.
+  external: ["@huggingface/transformers"],
   transform: { target: "node22" },
   plugins: [
     {

@@ -99,7 +99,10 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   };
   dataDir = value("dataDir");
   const collected = collect(value);
-  const config = [TOKEN, GITHUB_TOKEN].reduce((read, pair) => readSecret(read, pair, origins), collected);
+  const config = [TOKEN, GITHUB_TOKEN, INFERENCE_KEY].reduce(
+    (read, pair) => readSecret(read, pair, origins),
+    collected,
+  );
   const target = find(sources, "node", NODE_SETTING);
   origins.set("node", target?.origin ?? "default");
   return {
@@ -191,7 +194,7 @@ function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, fol
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
     // The value of a secret must not get into a message; what is allowed says enough.
-    const isSecret = name === TOKEN.secret || name === GITHUB_TOKEN.secret;
+    const isSecret = [TOKEN, GITHUB_TOKEN, INFERENCE_KEY].some(({ secret }) => secret === name);
     const why = isSecret ? `must be ${kind.allowed}` : error.message;
     throw new ConfigError(origin, undefined, why, isSecret ? {} : { cause: error });
   }
@@ -199,12 +202,13 @@ function check<T>(name: string, kind: Kind<T>, raw: unknown, origin: string, fol
 
 /** A secret that may stand in a file. */
 interface SecretPair {
-  readonly secret: "token" | "githubToken";
-  readonly file: "tokenFile" | "githubTokenFile";
+  readonly secret: "token" | "githubToken" | "inferenceKey";
+  readonly file: "tokenFile" | "githubTokenFile" | "inferenceKeyFile";
 }
 
 const TOKEN: SecretPair = { secret: "token", file: "tokenFile" };
 const GITHUB_TOKEN: SecretPair = { secret: "githubToken", file: "githubTokenFile" };
+const INFERENCE_KEY: SecretPair = { secret: "inferenceKey", file: "inferenceKeyFile" };
 
 /** Takes a secret from its file, unless the secret itself was given in a place that counts more. */
 function readSecret(config: NodeConfig, pair: SecretPair, origins: Map<string, string>): NodeConfig {

@@ -130,6 +130,21 @@ export interface NodeConfig {
   readonly workerId?: string | undefined;
   readonly leaseMs: number;
   readonly mounts: readonly MountConfig[];
+  /** Base URLs. */
+  readonly inferenceUrls: readonly string[];
+  /** Absolute path of the file that the key was read from, if it was. */
+  readonly inferenceKeyFile?: string | undefined;
+  /** Secret: never shown, never logged. */
+  readonly inferenceKey?: string | undefined;
+  /** Absolute path. */
+  readonly inferenceFolder?: string | undefined;
+  /** Empty: all. */
+  readonly inferenceModels: readonly string[];
+  readonly inferenceDefaultModel?: string | undefined;
+  readonly inferenceTypes: readonly ("text-generation" | "chat" | "embedding")[];
+  readonly inferencePromptAs: "completion" | "chat";
+  readonly inferenceConcurrency: number;
+  readonly inferenceTimeoutMs: number;
   readonly containers: "off" | "auto" | "on";
   /** Absolute path of a socket. */
   readonly containerEngine?: string | undefined;

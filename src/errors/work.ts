@@ -10,12 +10,15 @@ export class WorkFailedError extends McpError {
   readonly result: Readonly<Record<string, unknown>>;
   /** Whether another attempt is worth it. Default false: work that told its end is not done a second time. */
   readonly again: boolean;
+  /** How long to wait before that, in milliseconds. Default: as the queue thinks fit. */
+  readonly againAfterMs: number | undefined;
 
   constructor(
     facts: ErrorFacts,
     options: ErrorOptions & {
       readonly result?: Readonly<Record<string, unknown>> | undefined;
       readonly again?: boolean | undefined;
+      readonly againAfterMs?: number | undefined;
     } = {},
   ) {
     super(facts.message, { cause: options.cause, hint: facts.hint });
@@ -23,5 +26,6 @@ export class WorkFailedError extends McpError {
     this.failureClass = facts.failureClass;
     this.result = options.result ?? {};
     this.again = options.again ?? false;
+    this.againAfterMs = options.againAfterMs;
   }
 }

@@ -4,6 +4,7 @@ import { serveCacheMethods } from "../cache/methods.ts";
 import { serveReplicaMethods } from "../cache/replica-methods.ts";
 import { startReplication } from "../cache/replicate.ts";
 import type { OldWireNode, P2pHost } from "../p2p/index.ts";
+import { readCapabilities } from "../peer/capabilities.ts";
 import { startHeartbeat } from "../peer/heartbeat.ts";
 import { nodeHeartbeat, nodeStatus, toolCall } from "../peer/methods.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
@@ -64,6 +65,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     ...keeping,
     rpc: host.rpc,
     intervalMs: config.heartbeatMs,
+    capabilities: () => serving.capabilities(),
     connect: (peerId) => host.connectKnown(peerId),
   });
   return {
@@ -108,11 +110,18 @@ function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMet
     ...serveCacheMethods(cache),
     ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
-    serve(nodeHeartbeat, ({ peerId, clock }, { caller }) => {
+    serve(nodeHeartbeat, (told, { caller }) => {
+      const capabilities = readCapabilities({ capabilities: told.capabilities });
       // Only whoever may work here gets this far.
-      if (caller.kind === "peer") foundation.table.heard(caller.peerId, { trusted: true, seen: true });
-      const answer = serving.heartbeat(peerId, clock, callerName(caller));
-      return Promise.resolve({ ...answer, at_ms: foundation.clock.epochMs() });
+      if (caller.kind === "peer")
+        foundation.table.heard(caller.peerId, { trusted: true, seen: true, capabilities });
+      const answer = serving.heartbeat(told.peerId, told.clock, callerName(caller));
+      const own = serving.capabilities();
+      return Promise.resolve({
+        ...answer,
+        at_ms: foundation.clock.epochMs(),
+        ...(own && { capabilities: own }),
+      });
     }),
     serve(toolCall, ({ name, args }, { caller, signal }) =>
       serving.callToolForPeer(name, args, caller, signal),

@@ -2,6 +2,7 @@
 import type { Transport } from "@modelcontextprotocol/client";
 import type { Caller } from "../authority/caller.ts";
 import type { JsonObject } from "../content/json.ts";
+import type { Capabilities, Gpu } from "../peer/capabilities.ts";
 import type { P2pHost } from "../p2p/index.ts";
 import type { CallToolResult } from "../server/index.ts";
 
@@ -34,6 +35,8 @@ export interface Serving {
   /** Tells `listener` whenever {@link toolNames} would answer differently. @returns ends that */
   onToolsChanged(listener: () => void): () => void;
   status(detail: boolean): Promise<JsonObject>;
+  /** What the node can do now, as peers are told; undefined while it is starting. */
+  capabilities(): Capabilities | undefined;
   heartbeat(peerId: string, clock: JsonObject | undefined, from: string): JsonObject;
 }
 
@@ -56,8 +59,16 @@ export interface Network {
 
 /** The worker of a node, as its status shows it. */
 export interface Work {
-  /** Task types it takes; empty if the node does not work. */
+  /** Task types it takes now; empty if the node does not work. */
   readonly taskTypes: readonly string[];
+  /** Models that its tasks can use now. */
+  readonly models: readonly string[];
+  /** What there is to say about where the models are. */
+  readonly backends: readonly JsonObject[];
+  /** The container engine and its version, if it has one. */
+  readonly engine?: string | undefined;
+  /** The graphics processors of the machine, as soon as they are known. */
+  readonly gpus?: readonly Gpu[] | undefined;
   readonly slots: number;
   readonly running: number;
 }

@@ -21,7 +21,7 @@ import { VERSION } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
 import { createDoctor } from "./doctor.ts";
 import type { Introduction, Serving } from "./rooms.ts";
-import { briefStatus, detailedStatus } from "./status.ts";
+import { briefStatus, capabilitiesOf, detailedStatus } from "./status.ts";
 import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
 
 /** Reaps in the background what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
@@ -58,6 +58,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     toolNames: () => toolNames(server),
     onToolsChanged: (listener) => mounts.onChanged(listener),
     status: (detail) => statusOf(parts, detail),
+    capabilities: () => introduced && capabilitiesOf(introduced.work),
     heartbeat: (peerId, heardClock, from) => heartbeat(foundation, peerId, heardClock, from),
   };
 }
@@ -208,7 +209,7 @@ async function statusOf(
     peerId: network.peerId,
     name: config.name,
     version: VERSION,
-    taskTypes: work.taskTypes,
+    work,
   };
   // What tells two processes with one key, and a clock that is off.
   const nowMs = clock.epochMs();
@@ -219,7 +220,6 @@ async function statusOf(
     startedAtMs,
     nowMs,
     multiaddrs: network.multiaddrs(),
-    worker: { slots: work.slots, running: work.running },
     tools: toolNames(server),
     mounts: mounts.status(),
     presence,

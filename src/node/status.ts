@@ -1,7 +1,10 @@
 /** What a node says about itself, in the shape of the old wire's status with members of our own added. */
 import type { JsonObject } from "../content/json.ts";
+import { bounded, type Capabilities } from "../peer/capabilities.ts";
 import type { QueueStats } from "../task/queue.ts";
 import type { Presence } from "../workflow/presence.ts";
+import { coresHere, memoryHere } from "./hardware.ts";
+import type { Work } from "./rooms.ts";
 
 /** Facts that the answer is made of, all measured, none assumed. */
 export interface StatusFacts {
@@ -11,9 +14,7 @@ export interface StatusFacts {
   readonly startedAtMs: number;
   readonly nowMs: number;
   readonly multiaddrs: readonly string[];
-  /** Task types this node's worker takes; empty if it has none. */
-  readonly taskTypes: readonly string[];
-  readonly worker: { readonly slots: number; readonly running: number };
+  readonly work: Work;
   /** Names of the tools that can be called here. */
   readonly tools: readonly string[];
   readonly mounts: readonly object[];
@@ -22,14 +23,14 @@ export interface StatusFacts {
 }
 
 /** The part that everybody may see. */
-export function briefStatus(
-  facts: Pick<StatusFacts, "peerId" | "name" | "version" | "taskTypes">,
-): JsonObject {
+export function briefStatus(facts: Pick<StatusFacts, "peerId" | "name" | "version" | "work">): JsonObject {
+  const { work } = facts;
   return {
     ok: true,
     capabilities: {
-      task_types: facts.taskTypes,
-      models: [],
+      task_types: work.taskTypes,
+      models: work.models,
+      slots: slotsOf(work),
       endpoints_by_model: {},
       endpoint_types_by_model: {},
       hwtest: {},
@@ -45,15 +46,19 @@ export function briefStatus(
 
 /** With scheduler, worker, queue and mounts: for callers with the grant `observe`. */
 export function detailedStatus(facts: StatusFacts): JsonObject {
+  const { work } = facts;
+  const brief = briefStatus(facts);
   return {
-    ...briefStatus(facts),
+    ...brief,
+    capabilities: { ...capabilitiesOf(work), ...Object(brief["capabilities"]) },
     scheduler: facts.presence.scheduler(),
     local_worker: {
-      enabled: facts.worker.slots > 0,
-      docker_enabled: facts.taskTypes.some((type) => type.startsWith("docker.")),
-      supported_task_types: facts.taskTypes,
-      slots: facts.worker.slots,
-      running: facts.worker.running,
+      enabled: work.slots > 0,
+      docker_enabled: work.taskTypes.some((type) => type.startsWith("docker.")),
+      supported_task_types: work.taskTypes,
+      slots: work.slots,
+      running: work.running,
+      ...(work.backends.length > 0 && { model_backends: work.backends }),
     },
     queue: {
       by_state: facts.stats.byState,
@@ -66,4 +71,26 @@ export function detailedStatus(facts: StatusFacts): JsonObject {
     mounts: facts.mounts,
     uptime_s: (facts.nowMs - facts.startedAtMs) / 1000,
   };
+}
+
+/** What peers are told with every heartbeat; of the machine only if it works. */
+export function capabilitiesOf(work: Work): Capabilities {
+  const { taskTypes, models, engine, gpus } = work;
+  const memory = memoryHere();
+  return bounded({
+    task_types: taskTypes,
+    models,
+    slots: slotsOf(work),
+    ...(engine !== undefined && { engine }),
+    ...(work.slots > 0 && {
+      cores: coresHere(),
+      memory_bytes: memory.total,
+      memory_free_bytes: memory.free,
+      ...(gpus && { gpus }),
+    }),
+  });
+}
+
+function slotsOf({ slots, running }: Work): { readonly total: number; readonly free: number } {
+  return { total: slots, free: Math.max(0, slots - running) };
 }

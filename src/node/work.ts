@@ -1,8 +1,19 @@
 /** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
 import { UnreachableError } from "../errors.ts";
+import type { Gpu } from "../peer/capabilities.ts";
 import type { TaskQueue } from "../task/queue.ts";
-import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
+import {
+  type Containers,
+  createHandlers,
+  type Handler,
+  type Inference,
+  type QueueSource,
+  startWorker,
+  type Worker,
+} from "../worker/index.ts";
 import { containersOf } from "./containers.ts";
+import { gpusHere } from "./hardware.ts";
+import { inferenceOf } from "./inference.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
 
@@ -26,12 +37,14 @@ export async function openWork(
   workerId: string,
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
-  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  if (config.workers === 0) return { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
   const containers = await containersOf(foundation);
+  const inference = await inferenceOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
     isRepeatable: (name) => serving.isRepeatable(name),
     containers,
+    inference,
   });
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
@@ -42,7 +55,11 @@ export async function openWork(
     workerId,
     sources: [{ name: OWN_QUEUE, queue: own }, ...far.sources],
     handlers,
-    skills: () => serving.toolNames().map((name) => `tool:${name}`),
+    skills: () => [
+      `worker:${workerId}`,
+      ...(inference?.models ?? []).map((model) => `model:${model}`),
+      ...serving.toolNames().map((name) => `tool:${name}`),
+    ],
     concurrency: config.workers,
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
@@ -52,12 +69,10 @@ export async function openWork(
   // A claim that waits at a queue was made with the tools of that time.
   const unsubscribe = serving.onToolsChanged(() => worker.refresh());
   closers.add("the worker's view of the tools", async () => unsubscribe());
+  inference?.onChange(() => worker.refresh());
   far.follow(worker);
-  return workOf(
-    worker,
-    config.workers,
-    handlers.map((handler) => handler.type),
-  );
+  const shown = { worker, handlers, slots: config.workers, inference, containers };
+  return workOf(foundation, shown);
 }
 
 /** The queues of other nodes: those that are named, and those that will be discovered. */
@@ -87,9 +102,35 @@ async function farQueues(
   };
 }
 
-function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Work {
+/** What a worker's status is made of. */
+interface Shown {
+  readonly worker: Worker;
+  readonly handlers: readonly Handler[];
+  readonly slots: number;
+  readonly inference: Inference | undefined;
+  readonly containers: Containers | undefined;
+}
+
+function workOf({ nursery }: Foundation, { worker, handlers, slots, inference, containers }: Shown): Work {
+  let gpus: readonly Gpu[] | undefined;
+  nursery.startSoon(async () => {
+    gpus = await gpusHere();
+  }, "look for graphics processors");
+  const engine = containers?.engine;
   return {
-    taskTypes,
+    get taskTypes() {
+      return handlers.flatMap(({ type, isOpen }) => (isOpen?.() === false ? [] : [type]));
+    },
+    get models() {
+      return inference?.models ?? [];
+    },
+    get backends() {
+      return inference?.facts ?? [];
+    },
+    engine: engine && `${engine.isPodman ? "podman" : "docker"} ${engine.version}`,
+    get gpus() {
+      return gpus;
+    },
     slots,
     get running() {
       return worker.running;

@@ -18,6 +18,7 @@ import {
   rethrowIfCancelled,
   suspend,
 } from "../nursery/index.ts";
+import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { nodeHeartbeat } from "./methods.ts";
 import type { Peer } from "./peer.ts";
 import type { RpcClient } from "./rpc.ts";
@@ -55,6 +56,8 @@ export interface HeartbeatOptions {
   readonly ownPeerId: string;
   /** How often a peer that answers is asked. */
   readonly intervalMs: number;
+  /** What this node can do now, which peers are told. Default: nothing is told. */
+  readonly capabilities?: (() => Capabilities | undefined) | undefined;
   /** Connects to a peer over addresses that are known. @returns whether it is connected */
   readonly connect: (peerId: string) => Promise<boolean>;
   /** Numbers from 0 to below 1. Default `Math.random`. */
@@ -190,10 +193,13 @@ class Heart {
     const atMs = clock.epochMs();
     try {
       const call = { timeoutMs: BEAT_TIMEOUT_MS, onlyFound: true };
-      const answer = await rpc.call({ peerId }, nodeHeartbeat, { peerId: ownPeerId }, call);
+      const own = this.#options.capabilities?.();
+      const input = { peerId: ownPeerId, ...(own && { capabilities: { ...own } }) };
+      const answer = await rpc.call({ peerId }, nodeHeartbeat, input, call);
       const rttMs = clock.now() - startedMs;
       const skewMs = skewOf(answer, atMs + rttMs / 2);
-      table.heard(peerId, { connected: true, rttMs, skewMs, refused: null });
+      const capabilities = readCapabilities(answer);
+      table.heard(peerId, { connected: true, rttMs, skewMs, refused: null, capabilities });
     } catch (error) {
       rethrowIfCancelled(error);
       const { code, failureClass } = errorFacts(error);

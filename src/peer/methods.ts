@@ -21,13 +21,19 @@ export interface HeartbeatInput {
   readonly peerId: string;
   /** Its vector clock, in the shape of the old wire. */
   readonly clock?: JsonObject | undefined;
+  /** What it can do; see capabilities.ts. */
+  readonly capabilities?: JsonObject | undefined;
 }
 
-/** Tells a node that an identity is alive. */
+/** Tells a node that an identity is alive and what it can do, and learns the same in return. */
 export const nodeHeartbeat: Method<HeartbeatInput, JsonObject> = {
   name: "node.heartbeat",
   grant: "work",
-  input: z.object({ peerId: z.string().trim().min(1).max(MAX_IDENTITY_CHARS), clock: jsonObject.optional() }),
+  input: z.object({
+    peerId: z.string().trim().min(1).max(MAX_IDENTITY_CHARS),
+    clock: jsonObject.optional(),
+    capabilities: jsonObject.optional(),
+  }),
   output: jsonObject,
   idempotent: true,
 };

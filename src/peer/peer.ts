@@ -1,4 +1,5 @@
 /** What this node knows about another one. */
+import type { Capabilities } from "./capabilities.ts";
 
 /** How a connection to a peer runs. */
 export type PeerPath = "direct" | "relayed";
@@ -26,6 +27,8 @@ export interface Peer {
   readonly refused?: string | undefined;
   /** How many milliseconds its clock is ahead of ours, if it told. */
   readonly skewMs?: number | undefined;
+  /** What it can do, as it told with its last heartbeat. */
+  readonly capabilities?: Capabilities | undefined;
 }
 
 /** A peer that was not heard from for longer counts as gone, as in the old system. */

@@ -1,5 +1,6 @@
 /** Which peers are known, and where; bounded, so that nobody can fill it. */
 import type { Clock } from "../clock.ts";
+import type { Capabilities } from "./capabilities.ts";
 import type { Peer } from "./peer.ts";
 
 /** Ten times the peers that one node is built to serve, at a few hundred bytes each. */
@@ -33,6 +34,7 @@ export interface PeerFacts {
   /** Why it refuses to work with this node; null: it does not. */
   readonly refused?: string | null | undefined;
   readonly skewMs?: number | undefined;
+  readonly capabilities?: Capabilities | undefined;
 }
 
 /** The peers that this node knows. */
@@ -208,5 +210,6 @@ function merge(peerId: string, known: Peer | undefined, facts: PeerFacts, { cloc
     trusted: facts.trusted ?? known?.trusted,
     refused,
     skewMs: facts.skewMs ?? known?.skewMs,
+    capabilities: facts.capabilities ?? known?.capabilities,
   };
 }

@@ -12,11 +12,17 @@ import {
   MAX_CLAIM_BYTES,
   type ReadyRequest,
 } from "./queue.ts";
-import { laneChoice, laneOf, laneTest } from "./routing.ts";
+import { PreferredLanes } from "./preferred-lanes.ts";
+import { claimTest, laneChoice, laneOf, laneTest, needsModel, workersOf } from "./routing.ts";
+import { affine, Sessions } from "./sessions.ts";
 import type { LaneChoice, TaskStore } from "./store.ts";
+import type { NewTask, Task } from "./task.ts";
 
 /** How long handing back the tasks of a claim that nobody waits for any more may take; after that their leases run out. */
 const HAND_BACK_MS = 5000;
+
+/** How many lanes are watched for the end of a turn; tasks of others are found when claims look anew, in half a minute. */
+const MAX_TURNS = 1000;
 
 /** What claims work on. */
 export interface ClaimsOptions {
@@ -32,10 +38,45 @@ export class Claims {
   /** Those that wait; told of tasks that become ready. */
   readonly parked: ParkedClaims = new ParkedClaims();
   readonly #options: ClaimsOptions;
+  readonly #sessions: Sessions;
+  readonly #preferred = new PreferredLanes();
+  /** Undo of the calls that are to come when the turn of whoever a lane prefers is over. */
+  readonly #turns = new Map<string, () => void>();
   #closed = false;
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
+    this.#sessions = new Sessions(options.clock);
+  }
+
+  /** The lane that a new task waits in: that of its session's worker first, if there is one. */
+  laneFor(task: NewTask): string {
+    // Nobody can say who is there when the delay is over.
+    return task.delayMs ? laneOf(task) : this.#sessions.laneFor(task);
+  }
+
+  /** Notes who has a task, or had it: the next one of its session goes there first. */
+  served(task: Task | undefined): void {
+    if (task) this.#sessions.served(task);
+  }
+
+  /** Tells that exactly `tasks` more tasks are ready in `lane`. */
+  announce(lane: string, tasks: number): void {
+    this.#whenTurnIsOver(lane);
+    this.parked.ready(lane, tasks);
+  }
+
+  /** Tells that some tasks are ready in `lane`; nobody counted them. */
+  announceSome(lane: string): void {
+    this.#whenTurnIsOver(lane);
+    this.parked.someReady(lane);
+  }
+
+  /** Tells that a task can be claimed again. */
+  back(task: Task): void {
+    // One of a session waits in its plain lane or in one that prefers somebody; only the store knows.
+    if (affine(task) !== undefined) this.parked.manyReady();
+    else this.parked.ready(laneOf(task), 1);
   }
 
   /**
@@ -52,17 +93,20 @@ export class Claims {
   ): Promise<readonly ClaimedTask[]> {
     const scope = currentScope();
     this.#throwIfClosed();
-    const choice = laneChoice(request);
     const { waitMs = 0, limit = 1 } = request;
-    if (waitMs === 0)
-      return this.#handOver(holder, await this.#lease(holder, request, choice), scope, signal);
+    if (waitMs === 0) return this.#handOver(holder, await this.#lease(holder, request), scope, signal);
     const untilMs = this.#options.clock.now() + waitMs;
-    const spot = this.parked.enter(laneTest(choice), limit);
+    const spot = this.parked.enter(this.#testFor(request), limit);
     let call = this.parked.answer(spot);
     try {
       for (;;) {
-        const claimed = await this.#lease(holder, request, choice);
-        if (call) this.parked.answered(spot, call, claimed.map(laneOfClaimed));
+        const claimed = await this.#lease(holder, request);
+        if (call)
+          this.parked.answered(
+            spot,
+            call,
+            claimed.map(({ task }) => laneOf(task)),
+          );
         call = undefined;
         const timeoutMs = untilMs - this.#options.clock.now();
         if (claimed.length > 0 || timeoutMs <= 0) return await this.#handOver(holder, claimed, scope, signal);
@@ -82,11 +126,10 @@ export class Claims {
   /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
   async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
     this.#throwIfClosed();
-    const { store, clock } = this.#options;
-    const choice = laneChoice(request);
-    const looker = this.parked.look(laneTest(choice));
+    const { clock } = this.#options;
+    const looker = this.parked.look(this.#testFor(request));
     try {
-      if (await store.anyReady(choice)) return true;
+      if (await this.#anyReady(request)) return true;
       const bounds = { clock, timeoutMs: request.waitMs ?? 0, signal };
       const rung = await boundedWait(bounds, (ring) => {
         if (this.#closed || looker.rung) ring();
@@ -108,7 +151,51 @@ export class Claims {
   /** Ends all waiting claims with a {@link ShuttingDownError}, and every later one. */
   close(): void {
     this.#closed = true;
+    for (const undo of this.#turns.values()) undo();
+    this.#turns.clear();
     this.parked.wakeAll();
+  }
+
+  #testFor(request: Parameters<typeof claimTest>[0]): (lane: string) => boolean {
+    return claimTest(request, () => this.#options.clock.epochMs());
+  }
+
+  /** @returns which lanes suit, and those among them that prefer somebody */
+  #choiceFor(
+    request: Parameters<typeof laneChoice>[0],
+    over: boolean,
+  ): { readonly choice: LaneChoice; readonly preferred: readonly string[] } {
+    const nowMs = this.#options.clock.epochMs();
+    const choice = laneChoice(request, { nowMs, over });
+    if (this.#preferred.isEmpty) return { choice, preferred: [] };
+    const preferred = this.#preferred.for(workersOf(request), laneTest(choice), nowMs);
+    return { choice: { ...choice, lanes: [...choice.lanes, ...preferred] }, preferred };
+  }
+
+  async #anyReady(request: ReadyRequest): Promise<boolean> {
+    const { store } = this.#options;
+    if (await store.anyReady(this.#choiceFor(request, false).choice)) return true;
+    if (!mayBePassedOver(request)) return false;
+    const { ranges } = this.#choiceFor(request, true).choice;
+    if (!(await store.anyReady({ lanes: [], ranges }))) return false;
+    // Or the claim that follows would not find what was found now.
+    this.#preferred.lookSoon();
+    return true;
+  }
+
+  /** Calls others to a lane when those whom it prefers have had their turn. */
+  #whenTurnIsOver(lane: string): void {
+    const untilMs = this.#preferred.heard(lane)?.untilMs;
+    if (untilMs === undefined || this.#closed || this.#turns.has(lane) || this.#turns.size >= MAX_TURNS)
+      return;
+    const { clock } = this.#options;
+    const waitMs = untilMs - clock.epochMs();
+    if (waitMs <= 0) return;
+    const call = (): void => {
+      this.#turns.delete(lane);
+      this.parked.someReady(lane);
+    };
+    this.#turns.set(lane, clock.schedule(call, waitMs + 1));
   }
 
   #park(spot: Parameters<ParkedClaims["park"]>[0], ring: () => void): () => void {
@@ -121,14 +208,20 @@ export class Claims {
     throw new ShuttingDownError("the queue is shutting down and hands out no more tasks");
   }
 
-  async #lease(holder: string, request: ClaimRequest, choice: LaneChoice): Promise<readonly ClaimedTask[]> {
+  async #lease(holder: string, request: ClaimRequest): Promise<readonly ClaimedTask[]> {
     const { store, clock, onLease } = this.#options;
     const { workerId, limit = 1, leaseMs = DEFAULT_LEASE_MS } = request;
     const nowMs = clock.epochMs();
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
+    const over = mayBePassedOver(request) && this.#preferred.mayLook(nowMs);
+    const { choice, preferred } = this.#choiceFor(request, over);
+    const { mark } = this.#preferred;
     const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
     if (stored.length > 0) onLease(leaseUntilMs);
+    else this.#preferred.empty(preferred, mark);
+    if (over && stored.some(({ task }) => affine(task) !== undefined)) this.#preferred.lookSoon();
+    for (const { task } of stored) this.#sessions.served(task);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }
 
@@ -154,7 +247,7 @@ export class Claims {
       Promise.allSettled(
         claimed.map(async (one) => {
           await store.settle({ ...one.lease, holder }, { kind: "released", reason }, clock.epochMs());
-          this.parked.ready(laneOfClaimed(one), 1);
+          this.back(one.task);
         }),
       ),
     );
@@ -168,6 +261,7 @@ export class Claims {
   }
 }
 
-function laneOfClaimed({ task }: ClaimedTask): string {
-  return laneOf(task.type, task.payload);
+/** Whether tasks of sessions may be for whoever makes this claim, and are not in the lanes that it names anyway. */
+function mayBePassedOver({ types = [], skills }: ReadyRequest): boolean {
+  return skills !== undefined && (types.length === 0 || types.some(needsModel));
 }

@@ -4,7 +4,7 @@ import { canonicalJson } from "../content/canonical-json.ts";
 import { type JsonObject, jsonBytes } from "../content/json.ts";
 import { MessageTooLargeError } from "../errors.ts";
 import type { Failure, TaskNote } from "./queue.ts";
-import { canonicalType, laneOf } from "./routing.ts";
+import { canonicalType } from "./routing.ts";
 import type { TaskDraft } from "./store.ts";
 import {
   DEFAULT_MAX_ATTEMPTS,
@@ -28,9 +28,10 @@ export const CUT_MARK = "… [cut]";
  * A validated task, ready for the store.
  *
  * @param nowMs - milliseconds since 1970, from which a delay counts
+ * @param laneFor - gives the lane that a task waits in
  * @throws InvalidInputError if the payload is not JSON, MessageTooLargeError if it is too large
  */
-export function draftOf(task: NewTask, nowMs: number): TaskDraft {
+export function draftOf(task: NewTask, nowMs: number, laneFor: (task: NewTask) => string): TaskDraft {
   const modelName = task.modelName ?? "";
   const payload = checkBody("payload", task.payload);
   return {
@@ -43,7 +44,7 @@ export function draftOf(task: NewTask, nowMs: number): TaskDraft {
     notBeforeMs: task.delayMs ? Math.ceil(nowMs + task.delayMs) : undefined,
     idempotencyKey: task.idempotencyKey,
     digest: workDigest(task.type, modelName, payload),
-    lane: laneOf(task.type, task.payload),
+    lane: laneFor(task),
   };
 }
 

@@ -18,7 +18,6 @@ import { followForeignChanges } from "./foreign.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
 import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
-import { laneOf } from "./routing.ts";
 import {
   claimRequestSchema,
   failureSchema,
@@ -164,7 +163,11 @@ class QueueCore {
       release: (lease, reason, options) => begin(options, () => this.#release(holder, lease, reason)),
       cancel: (taskId, reason, options) => begin(options, () => this.#cancel(taskId, reason)),
       get: (taskId, options) =>
-        begin(options, async () => this.#store.get(parseInput(taskIdSchema, taskId, "task id"))),
+        begin(options, async () => {
+          const task = await this.#store.get(parseInput(taskIdSchema, taskId, "task id"));
+          this.#claims.served(task);
+          return task;
+        }),
       list: (filter, options) =>
         begin(options, async () => {
           const parsed = parseInput(taskFilterSchema, filter ?? {}, "list");
@@ -173,7 +176,10 @@ class QueueCore {
       wait: (taskId, timeoutMs, options) =>
         begin(options, async () => {
           const id = parseInput(taskIdSchema, taskId, "task id");
-          return this.#watches.wait(id, parseInput(waitMsSchema, timeoutMs, "wait time"), options?.signal);
+          const boundMs = parseInput(waitMsSchema, timeoutMs, "wait time");
+          const outcome = await this.#watches.wait(id, boundMs, options?.signal);
+          this.#claims.served(outcome.task);
+          return outcome;
         }),
       stats: (options) => begin(options, () => this.#store.stats(this.#clock.epochMs())),
     };
@@ -233,7 +239,7 @@ class QueueCore {
   /** Does for the changes of others what the methods above do for our own. */
   #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
     for (const taskId of endedTaskIds) this.#watches.ended(taskId);
-    if (readyLanes) for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    if (readyLanes) for (const lane of readyLanes) this.#claims.announceSome(lane);
     else this.#claims.parked.manyReady();
     if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
   }
@@ -246,7 +252,9 @@ class QueueCore {
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
     if (this.#claims.closed) throw new ShuttingDownError("the queue is shutting down and takes no new tasks");
     const nowMs = this.#clock.epochMs();
-    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) => draftOf(task, nowMs));
+    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) =>
+      draftOf(task, nowMs, (one) => this.#claims.laneFor(one)),
+    );
     if (drafts.length === 0) return [];
     const receipts = await this.#store.insert(drafts, nowMs);
     this.#announce(drafts.filter((_, i) => receipts[i]?.created));
@@ -260,11 +268,11 @@ class QueueCore {
       if (notBeforeMs === undefined) ready.set(lane, (ready.get(lane) ?? 0) + 1);
       else this.#timekeeper.dueAt(notBeforeMs);
     }
-    for (const [lane, tasks] of ready) this.#claims.parked.ready(lane, tasks);
+    for (const [lane, tasks] of ready) this.#claims.announce(lane, tasks);
   }
 
   #due({ readyLanes, deadTaskIds }: DueOutcome): void {
-    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
+    for (const lane of readyLanes) this.#claims.announceSome(lane);
     for (const taskId of deadTaskIds) this.#watches.ended(taskId);
   }
 
@@ -303,7 +311,7 @@ class QueueCore {
     await this.#store.settle(held, { kind: "retried", error, result, notBeforeMs }, nowMs);
     this.#timekeeper.dueAt(notBeforeMs);
     // With no pause asked for, the store may have made it ready at once.
-    if (notBeforeMs <= nowMs) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+    if (notBeforeMs <= nowMs) this.#claims.back(task);
   }
 
   async #release(holder: string, lease: Lease, reason: string): Promise<void> {
@@ -311,7 +319,7 @@ class QueueCore {
     const why = cutText(parseInput(reasonSchema, reason, "reason"));
     await this.#store.settle(held, { kind: "released", reason: why }, this.#clock.epochMs());
     const task = await this.#store.get(held.taskId);
-    if (task) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+    if (task) this.#claims.back(task);
   }
 
   async #cancel(taskId: string, reason: string): Promise<void> {

@@ -21,7 +21,12 @@ const PERMANENT: ReadonlySet<string> = new Set(["invalid", "denied", "not-found"
 export function failureOf(error: unknown): Failure {
   const { code, failureClass, message } = errorFacts(error);
   if (error instanceof WorkFailedError)
-    return { error: { code, message, failureClass }, retry: error.again, result: error.result };
+    return {
+      error: { code, message, failureClass },
+      retry: error.again,
+      retryAfterMs: error.againAfterMs,
+      result: error.result,
+    };
   // A tool that is missing now may be mounted elsewhere, or again.
   const hopeless = error instanceof McpError && PERMANENT.has(failureClass) && code !== "E_TOOL_NOT_FOUND";
   const permanent = hopeless || (error instanceof RemoteError && error.final);

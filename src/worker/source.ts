@@ -62,7 +62,8 @@ export interface ClaimLoopOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly workerId: string;
-  readonly types: readonly string[];
+  /** What it takes now; never empty, which would mean any. */
+  readonly types: () => readonly string[];
   readonly skills: () => readonly string[];
   readonly leaseMs: number;
   /** Told after each answer. */
@@ -131,6 +132,10 @@ export class ClaimLoop {
       return true;
     }
     const { source, clock } = this.#options;
+    if (this.#wanted().types.length === 0) {
+      await moveOnAfter(READY_WAIT_MS, () => this.#untilWoken());
+      return false;
+    }
     const askedAt = clock.now();
     const request = { ...this.#wanted(), waitMs: READY_WAIT_MS };
     try {
@@ -180,14 +185,16 @@ export class ClaimLoop {
   #ask(limit: number): Promise<readonly ClaimedTask[]> {
     const { source, workerId, leaseMs } = this.#options;
     this.#more = false;
-    if (this.#scope?.cancelled === true) return Promise.resolve([]);
-    const request = { ...this.#wanted(), workerId, limit, leaseMs };
+    const wanted = this.#wanted();
+    // Naming no types would mean "any".
+    if (this.#scope?.cancelled === true || wanted.types.length === 0) return Promise.resolve([]);
+    const request = { ...wanted, workerId, limit, leaseMs };
     return shield(CLAIM_LIMIT_MS, () => abortable((signal) => source.queue.claim(request, { signal })));
   }
 
   #wanted(): { readonly types: readonly string[]; readonly skills: readonly string[] } {
     const { types, skills } = this.#options;
-    return { types, skills: skills().slice(0, MAX_SKILLS) };
+    return { types: types(), skills: skills().slice(0, MAX_SKILLS) };
   }
 
   async #release(excess: readonly ClaimedTask[]): Promise<void> {

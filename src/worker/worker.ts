@@ -148,12 +148,16 @@ class RunningWorker implements Worker {
       leaseMs,
       random: this.#random,
       slots: this.#slots,
-      types: [...this.#handlers.keys()],
+      types: () => this.#openTypes(),
       onAnswer: () => this.#delivery.reachable(source.name),
       begin: (claimed) => this.#begin(loop, claimed),
     });
     this.#loops.set(source.name, loop);
     nursery.startSoon(() => loop.run(), `claim from ${source.name}`);
+  }
+
+  #openTypes(): readonly string[] {
+    return [...this.#handlers.values()].flatMap(({ type, isOpen }) => (isOpen?.() === false ? [] : [type]));
   }
 
   removeSource(name: string): void {

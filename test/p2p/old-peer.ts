@@ -38,15 +38,14 @@ export async function oldServer(
   const stores = openMemoryStores();
   const queue = openLocalQueue({ store: stores.tasks, nursery, clock });
   const presence = createPresence(clock);
-  const taskTypes = ["text-generation"];
+  const work = { taskTypes: ["text-generation"], models: [], backends: [], slots: 0, running: 0 };
   let peerId = "";
   const status = async (detail: boolean): Promise<JsonObject> => {
-    const brief = { peerId, name: "test", version: "0", taskTypes };
+    const brief = { peerId, name: "test", version: "0", work };
     if (!detail) return briefStatus(brief);
     const stats = await queue.queue.stats();
     const nowMs = clock.epochMs();
-    const worker = { slots: 0, running: 0 };
-    const rest = { startedAtMs: nowMs, nowMs, multiaddrs: [], worker, tools: [], mounts: [] };
+    const rest = { startedAtMs: nowMs, nowMs, multiaddrs: [], tools: [], mounts: [] };
     return detailedStatus({ ...brief, ...rest, presence, stats });
   };
   const cache = openLocalCache({ store: stores.cache, clock });

@@ -3,16 +3,17 @@ import { describe, it } from "node:test";
 import type { ClaimRequest } from "../../src/task/queue.ts";
 import { laneChoice, laneOf, laneTest } from "../../src/task/routing.ts";
 
+const NOW = { nowMs: 1_700_000_000_500 };
 const TASKS = {
-  echo: laneOf("echo", {}),
-  read: laneOf("tool.call", { tool: "fs__read" }),
-  query: laneOf("tool", { name: "db__query" }),
-  plain: laneOf("tool.call", {}),
-  after: laneOf("tool.call ", {}),
+  echo: laneOf({ type: "echo", payload: {} }),
+  read: laneOf({ type: "tool.call", payload: { tool: "fs__read" } }),
+  query: laneOf({ type: "tool", payload: { name: "db__query" } }),
+  plain: laneOf({ type: "tool.call", payload: {} }),
+  after: laneOf({ type: "tool.call ", payload: {} }),
 };
 
 function taken(request: Omit<ClaimRequest, "workerId">): string[] {
-  const test = laneTest(laneChoice(request));
+  const test = laneTest(laneChoice(request, NOW));
   return Object.entries(TASKS).flatMap(([name, lane]) => (test(lane) ? [name] : []));
 }
 
@@ -20,7 +21,7 @@ describe("a claim takes the lanes", () => {
   it("of its types and skills, and knows them without looking", () => {
     const request = { types: ["echo", "tool"], skills: ["tool:fs__read"] };
     assert.deepEqual(taken(request), ["echo", "read", "plain"]);
-    assert.deepEqual(laneChoice(request).ranges, []);
+    assert.deepEqual(laneChoice(request, NOW).ranges, []);
     assert.deepEqual(taken({ types: ["echo"], skills: ["tool:fs__read"] }), ["echo"]);
   });
 

@@ -60,14 +60,20 @@ export const peers: Command = {
       ...(Array.isArray(methods) && { discovery_methods: methods.map(String) }),
       ...(typeof timeoutMs === "number" && { discovery_timeout_s: timeoutMs / 1000 }),
     };
-    const header = ["PEER", "STATE", "PATH", "RTT", "FOUND BY", "SEEN", "ADDRESS"];
+    const isAsked = invocation.get(CAPABILITIES) === true;
+    const can = isAsked ? ["FREE", "MODELS", "TASKS"] : [];
+    const header = ["PEER", "STATE", "PATH", "RTT", "FOUND BY", "SEEN", "ADDRESS", ...can];
     await withNode(invocation, async (session) => {
       const look = async (): Promise<{
         readonly answer: JsonObject;
         readonly lines: readonly string[][];
       }> => {
         const answer = await session.call("list_peers", args);
-        return { answer, lines: await Promise.all(rows(answer, "peers").map(line)) };
+        const lines = rows(answer, "peers").map(async (row) => [
+          ...(await line(row)),
+          ...(isAsked ? capabilities(row) : []),
+        ]);
+        return { answer, lines: await Promise.all(lines) };
       };
       while (invocation.get(WATCH) === true && out.isLive) {
         out.live(table((await look()).lines, header).split("\n"));
@@ -95,6 +101,18 @@ async function line(row: JsonObject): Promise<string[]> {
     seconds === undefined ? "never" : `${age(seconds * 1000)} ago`,
     text(row, "multiaddr"),
   ];
+}
+
+/** Free slots of all, models and task types, as far as the peer told. */
+function capabilities(row: JsonObject): string[] {
+  const told: JsonObject = { ...Object(row["capabilities"]) };
+  const { total, free }: JsonObject = { ...Object(told["slots"]) };
+  const slots = typeof total === "number" && typeof free === "number" ? `${free}/${total}` : "-";
+  return [slots, words(told["models"]), words(told["task_types"])];
+}
+
+function words(all: unknown): string {
+  return Array.isArray(all) && all.length > 0 ? all.join(",") : "-";
 }
 
 /** In one word: heard of only, gone, connected, or alive without a connection. */

@@ -11,7 +11,17 @@ const MAX_DELAY_MS = 90 * 86_400_000;
 const MODEL: Option<string> = {
   flag: "model",
   kind: text("name", "a name"),
-  summary: "Which model is meant.",
+  summary: "Which model is meant; only a worker that has it gets the task.",
+};
+const SESSION: Option<string> = {
+  flag: "session",
+  kind: text("id", "the id of a session"),
+  summary: "Session of a task for a model: it goes first to the worker that had the session last.",
+};
+const ONLY_WORKER: Option<string> = {
+  flag: "only-worker",
+  kind: text("name", "the name of a worker"),
+  summary: "The one worker that may have the task.",
 };
 const PRIORITY: Option<number> = {
   flag: "priority",
@@ -47,7 +57,7 @@ export const submit: Command = {
     { name: "<type>", summary: "What kind of work, e.g. echo or tool.call." },
     { name: "[payload]", summary: "Its arguments, a JSON object. Default {}." },
   ],
-  options: [MODEL, PRIORITY, DELAY, KEY, ATTEMPTS, PEER, WAIT, TIMEOUT],
+  options: [MODEL, SESSION, ONLY_WORKER, PRIORITY, DELAY, KEY, ATTEMPTS, PEER, WAIT, TIMEOUT],
   settings: ["dataDir", "tokenFile"],
   client: true,
   examples: [
@@ -55,6 +65,10 @@ export const submit: Command = {
     {
       line: `mcpp submit tool.call '{"tool":"fs__read_file","arguments":{"path":"README.md"}}'`,
       does: "a tool call that cannot be lost",
+    },
+    {
+      line: `mcpp submit text-generation '{"prompt":"Write a haiku","temperature":0}' --model llama3.2 --wait`,
+      does: "a text of a worker that has the model",
     },
     { line: "mcpp submit echo --key nightly-2026-11-22 --delay 1h", does: "once, in an hour" },
   ],
@@ -90,10 +104,16 @@ async function submitArguments(invocation: Invocation): Promise<JsonObject> {
   const delayMs = invocation.get(DELAY);
   const attempts = invocation.get(ATTEMPTS);
   const key = invocation.get(KEY);
+  const session = invocation.get(SESSION);
+  const worker = invocation.get(ONLY_WORKER);
   return {
     task_type: firstArgument(invocation),
     model_name: invocation.get(MODEL) ?? "",
-    payload: parseObject("the payload", invocation.args[1] ?? "{}"),
+    payload: {
+      ...parseObject("the payload", invocation.args[1] ?? "{}"),
+      ...(session !== undefined && { session_id: session }),
+      ...(worker !== undefined && { sticky_worker_id: worker }),
+    },
     ...(priority !== undefined && { priority }),
     ...(delayMs !== undefined && { delay_s: delayMs / 1000 }),
     ...(attempts !== undefined && { max_attempts: attempts }),

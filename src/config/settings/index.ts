@@ -7,6 +7,7 @@ import { CONTAINERS } from "./containers.ts";
 import { DISCOVERY } from "./discovery.ts";
 import { GITHUB } from "./github.ts";
 import { HTTP } from "./http.ts";
+import { INFERENCE } from "./inference.ts";
 import { P2P } from "./p2p.ts";
 import { REACH } from "./reach.ts";
 import { RENDEZVOUS } from "./rendezvous.ts";
@@ -29,6 +30,7 @@ export const SETTINGS: SettingTable = {
   ...RENDEZVOUS,
   ...GITHUB,
   ...WORK,
+  ...INFERENCE,
   ...CONTAINERS,
   ...TOOLS,
 };

@@ -24,13 +24,14 @@ interface Lane {
  * up, or until half of the heap is such tasks. If it becomes ready again meanwhile, its old place is its place.
  */
 export class ReadyTasks {
-  readonly #lanes = new Map<string, Lane>();
+  /** By the first character of their names, so that a range does not have to be looked for among all. */
+  readonly #groups = new Map<string, Map<string, Lane>>();
 
   add(record: TaskRecord): void {
-    let lane = this.#lanes.get(record.lane);
+    let lane = this.#lane(record.lane);
     if (!lane) {
       lane = { heap: new Heap(comesFirst), members: new Set(), stale: 0 };
-      this.#lanes.set(record.lane, lane);
+      this.#set(record.lane, lane);
     }
     if (lane.members.has(record)) {
       lane.stale -= 1;
@@ -42,7 +43,7 @@ export class ReadyTasks {
 
   /** Notes that a task in here is not ready any more. */
   noteGone(record: TaskRecord): void {
-    const lane = this.#lanes.get(record.lane);
+    const lane = this.#lane(record.lane);
     if (!lane) return;
     lane.stale += 1;
     if (lane.heap.size < MIN_REBUILD || lane.stale * 2 < lane.heap.size) return;
@@ -79,8 +80,7 @@ export class ReadyTasks {
   /** Whether a lane of `choice` has a ready task. */
   any({ lanes, ranges }: LaneChoice): boolean {
     if (lanes.some((lane) => this.#head(lane))) return true;
-    if (ranges.length === 0) return false;
-    for (const lane of this.#lanes.keys())
+    for (const lane of this.#among(ranges))
       if (ranges.some((range) => isInRange(lane, range)) && this.#head(lane)) return true;
     return false;
   }
@@ -88,7 +88,7 @@ export class ReadyTasks {
   /** The first lanes that have ready tasks, at most `limit`. */
   lanes(limit: number): string[] {
     const found: string[] = [];
-    for (const lane of this.#lanes.keys()) {
+    for (const lane of this.#among([{ from: "" }])) {
       if (found.length >= limit) break;
       if (this.#head(lane)) found.push(lane);
     }
@@ -98,8 +98,7 @@ export class ReadyTasks {
   /** Lanes of `ranges`; those that were looked at go to the end if there are too many, so that others have their turn. */
   #scan(ranges: readonly LaneRange[]): string[] {
     const found: string[] = [];
-    if (ranges.length === 0) return found;
-    for (const lane of this.#lanes.keys()) {
+    for (const lane of this.#among(ranges)) {
       if (!ranges.some((range) => isInRange(lane, range)) || !this.#head(lane)) continue;
       found.push(lane);
       if (found.length >= MAX_SCANNED_LANES) break;
@@ -109,35 +108,59 @@ export class ReadyTasks {
   }
 
   #toEnd(name: string): void {
-    const lane = this.#lanes.get(name);
+    const lane = this.#lane(name);
     if (!lane) return;
-    this.#lanes.delete(name);
-    this.#lanes.set(name, lane);
+    this.#groups.get(name.slice(0, 1))?.delete(name);
+    this.#set(name, lane);
+  }
+
+  #lane(name: string): Lane | undefined {
+    return this.#groups.get(name.slice(0, 1))?.get(name);
+  }
+
+  #set(name: string, lane: Lane): void {
+    const initial = name.slice(0, 1);
+    const group = this.#groups.get(initial) ?? new Map<string, Lane>();
+    group.set(name, lane);
+    this.#groups.set(initial, group);
+  }
+
+  /** The lanes that may be in `ranges`. */
+  *#among(ranges: readonly LaneRange[]): Generator<string> {
+    const initials = new Set(ranges.map(({ from, before }) => initialOf(from, before)));
+    const all = initials.has(undefined);
+    for (const [initial, lanes] of this.#groups) if (all || initials.has(initial)) yield* lanes.keys();
   }
 
   /** Takes the first task of its lane out. */
   #drop(record: TaskRecord): void {
-    const lane = this.#lanes.get(record.lane);
+    const lane = this.#lane(record.lane);
     lane?.heap.pop();
     lane?.members.delete(record);
   }
 
   /** The best task of one lane; forgets cancelled ones on the way, and the lane if nothing is left. */
   #head(name: string): TaskRecord | undefined {
-    const lane = this.#lanes.get(name);
+    const lane = this.#lane(name);
     if (!lane) return undefined;
     for (let head = lane.heap.peek(); head; head = lane.heap.peek()) {
       if (isReady(head)) return head;
       this.#drop(head);
       lane.stale -= 1;
     }
-    this.#lanes.delete(name);
+    this.#groups.get(name.slice(0, 1))?.delete(name);
     return undefined;
   }
 }
 
 function comesFirst(a: TaskRecord, b: TaskRecord): boolean {
   return a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority;
+}
+
+/** The first character of all lanes of a range; undefined if they have several. */
+function initialOf(from: string, before: string | undefined): string | undefined {
+  const initial = from.slice(0, 1);
+  return initial !== "" && before?.startsWith(initial) ? initial : undefined;
 }
 
 function isReady(record: TaskRecord): boolean {

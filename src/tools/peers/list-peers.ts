@@ -28,7 +28,10 @@ const rowSchema = z.looseObject({
   discovered: z.literal(true).optional().describe("Found just now, never heard from"),
   path: z.string().optional().describe("direct or relayed"),
   rtt_ms: z.number().optional(),
-  capabilities: z.unknown().optional(),
+  capabilities: z
+    .unknown()
+    .optional()
+    .describe("What it can do: as it told last, or as it says now if it was asked"),
   capabilities_error: z.string().optional(),
 });
 type Row = z.infer<typeof rowSchema>;
@@ -118,6 +121,7 @@ function rowOf(peer: Peer, nowMs: number): Row {
       : { age_s: ageMs / 1000, alive: isAlive(peer, nowMs) }),
     ...(peer.path !== undefined && { path: peer.path }),
     ...(peer.rttMs !== undefined && { rtt_ms: peer.rttMs }),
+    ...(peer.capabilities !== undefined && { capabilities: peer.capabilities }),
   };
 }
 

@@ -15,9 +15,13 @@ export const submit: Tool = defineTool({
   input: z.strictObject({
     task_type: nameField
       .min(1)
-      .describe("What kind of work, e.g. text-generation, tool.call, docker.execute, echo"),
-    model_name: nameField.describe("Which model is meant; may be empty"),
-    payload: jsonObject.describe("Arguments of the work, as its worker expects them"),
+      .describe("What kind of work, e.g. text-generation, chat, embedding, tool.call, docker.execute, echo"),
+    model_name: nameField.describe(
+      "Which model is meant, as list_peers shows them; only a worker that has it gets the task. Empty: any model",
+    ),
+    payload: jsonObject.describe(
+      "Arguments of the work, as its worker expects them: prompt, max_tokens and temperature for text-generation, messages for chat, input for embedding. session_id prefers the worker that had the session last; sticky_worker_id names the one worker that may have the task",
+    ),
     priority: z
       .int()
       .min(MIN_PRIORITY)

@@ -20,6 +20,8 @@ export interface Handler {
   readonly type: string;
   /** Other names of the type. */
   readonly aliases: readonly string[];
+  /** Whether tasks of the type are claimed now; asked at each claim. Default: always. */
+  readonly isOpen?: (() => boolean) | undefined;
   /**
    * Does the work. What it throws fails the attempt: for good if the same request would meet it again (failure classes
    * invalid, denied, not-found, conflict, lost) or if it is a `RemoteError` that is `final`, else the task is tried

@@ -1,10 +1,14 @@
 /** The shelf of task types that a worker knows. */
 import type { Containers } from "../containers/index.ts";
+import type { Inference } from "../inference/index.ts";
+import { chat } from "./chat.ts";
 import { dockerExecute } from "./docker-execute.ts";
 import { dockerGithub } from "./docker-github.ts";
 import { echo } from "./echo.ts";
+import { embedding } from "./embedding.ts";
 import type { Handler } from "./handler.ts";
 import { shell } from "./shell.ts";
+import { textGeneration } from "./text-generation.ts";
 import { type CallTool, toolCall } from "./tool-call.ts";
 
 export type { Handler, HandlerContext } from "./handler.ts";
@@ -17,15 +21,25 @@ export interface HandlerNeeds {
   readonly isRepeatable?: ((tool: string) => boolean) | undefined;
   /** Default: no task runs a container here, and none of those types is claimed. */
   readonly containers?: Containers | undefined;
+  /** Default: there are no models here, and none of those types is claimed. */
+  readonly inference?: Inference | undefined;
 }
 
 /** One handler of each type that can be done here. */
-export function createHandlers({ callTool, isRepeatable, containers }: HandlerNeeds): readonly Handler[] {
+export function createHandlers(needs: HandlerNeeds): readonly Handler[] {
+  const { callTool, isRepeatable, containers, inference } = needs;
   return [
     echo,
     toolCall(callTool, isRepeatable),
+    ...(inference === undefined ? [] : inferenceHandlers(inference)),
     ...(containers === undefined ? [] : containerHandlers(containers)),
   ];
+}
+
+function inferenceHandlers(inference: Inference): readonly Handler[] {
+  const handlers = [textGeneration(inference), chat(inference), embedding(inference)];
+  const types: readonly string[] = inference.policy.types;
+  return handlers.filter(({ type }) => types.includes(type));
 }
 
 /** What a policy has nothing for is not offered. */

@@ -1,7 +1,7 @@
 /** `tool.call`: calls an MCP tool, of this node or of a mounted server. */
 import { isJsonObject, type JsonObject } from "../../content/json.ts";
 import { InvalidInputError, isFailureClass, RemoteError } from "../../errors.ts";
-import { toolNameOf } from "../../task/routing.ts";
+import { toolNameOf } from "../../task/requirements.ts";
 import { aliasesOf } from "../../task/types.ts";
 import type { Handler } from "./handler.ts";
 
