@@ -23,8 +23,8 @@ export interface ClaimsOptions {
   readonly store: Pick<TaskStore, "claim" | "settle" | "anyReady">;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told when a lease ends if it is not renewed, in milliseconds since 1970. */
-  readonly onLease: (untilMs: number) => void;
+  /** Told which tasks were leased, and when their leases end if they are not renewed, in milliseconds since 1970. */
+  readonly onLease: (taskIds: readonly string[], untilMs: number) => void;
 }
 
 /** All claims of one queue. */
@@ -128,7 +128,11 @@ export class Claims {
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
     const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
-    if (stored.length > 0) onLease(leaseUntilMs);
+    if (stored.length > 0)
+      onLease(
+        stored.map(({ task }) => task.id),
+        leaseUntilMs,
+      );
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }
 

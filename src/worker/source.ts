@@ -65,6 +65,8 @@ export interface ClaimLoopOptions {
   readonly types: readonly string[];
   readonly skills: () => readonly string[];
   readonly leaseMs: number;
+  /** Done before each claim, with a slot already taken. */
+  readonly beforeClaim: () => Promise<void>;
   /** Told after each answer. */
   readonly onAnswer: () => void;
   /** Starts work on a task, for which a slot has been taken. */
@@ -156,9 +158,10 @@ export class ClaimLoop {
 
   /** Takes slots in its turn and claims as many tasks. */
   async #claim(): Promise<void> {
-    const { slots, begin } = this.#options;
+    const { slots, begin, beforeClaim } = this.#options;
     let unused = await slots.reserve(MAX_CLAIM_BATCH);
     try {
+      await beforeClaim();
       const claimed = await this.#ask(unused);
       this.#answered();
       this.#more = claimed.length === unused;

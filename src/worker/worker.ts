@@ -149,6 +149,7 @@ class RunningWorker implements Worker {
       random: this.#random,
       slots: this.#slots,
       types: [...this.#handlers.keys()],
+      beforeClaim: () => this.#renewOverdue(source),
       onAnswer: () => this.#delivery.reachable(source.name),
       begin: (claimed) => this.#begin(loop, claimed),
     });
@@ -192,6 +193,15 @@ class RunningWorker implements Worker {
     if (this.running > 0)
       this.#options.logger.warn({ tasks: this.running }, "tasks could not be handed back in time");
     this.#deliveryScope?.cancel("the worker is drained");
+  }
+
+  /**
+   * When the event loop was held up, leases may have run out, and whoever claims next is given their tasks: that must not
+   * be ourselves, in the midst of them.
+   */
+  async #renewOverdue({ queue }: QueueSource): Promise<void> {
+    const overdue = [...this.#jobs].filter((job) => job.queue === queue && job.overdueMs !== undefined);
+    await Promise.all(overdue.map((job) => job.renew()));
   }
 
   /** Runs a task in a slot that was taken for it. */
