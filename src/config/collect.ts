@@ -205,10 +205,20 @@ function workSettings(
   value: ValueOf,
 ): Pick<
   NodeConfig,
-  "workers" | "workFor" | "workerId" | "leaseMs" | "mounts" | "p2pTools" | "taskqueueTools"
+  | "workers"
+  | "minWorkers"
+  | "concurrency"
+  | "workFor"
+  | "workerId"
+  | "leaseMs"
+  | "mounts"
+  | "p2pTools"
+  | "taskqueueTools"
 > {
   return {
     workers: value("workers"),
+    minWorkers: value("minWorkers"),
+    concurrency: value("concurrency"),
     workFor: value("workFor"),
     workerId: value("workerId"),
     leaseMs: value("leaseMs"),

@@ -1,6 +1,8 @@
 /** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
-import { UnreachableError } from "../errors.ts";
+import type { NodeConfig } from "../config.ts";
+import { ConfigError, UnreachableError } from "../errors.ts";
 import type { TaskQueue } from "../task/queue.ts";
+import { canonicalType } from "../task/routing.ts";
 import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
 import { containersOf } from "./containers.ts";
 import type { Foundation } from "./foundation.ts";
@@ -27,12 +29,19 @@ export async function openWork(
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  checkSlots(config);
   const containers = await containersOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
     isRepeatable: (name) => serving.isRepeatable(name),
     containers,
   });
+  const types = handlers.map((handler) => handler.type);
+  const idle = config.concurrency
+    .map(({ name }) => name)
+    .filter((name) => !types.includes(canonicalType(name)));
+  if (idle.length > 0)
+    logger.warn({ types: idle }, "a limit is set for types that this node does not work on");
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
   const worker = startWorker({
@@ -44,6 +53,8 @@ export async function openWork(
     handlers,
     skills: () => serving.toolNames().map((name) => `tool:${name}`),
     concurrency: config.workers,
+    minConcurrency: config.minWorkers,
+    concurrencyOf: new Map(config.concurrency.map(({ name, target }) => [name, Number(target)])),
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
     outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
@@ -53,11 +64,7 @@ export async function openWork(
   const unsubscribe = serving.onToolsChanged(() => worker.refresh());
   closers.add("the worker's view of the tools", async () => unsubscribe());
   far.follow(worker);
-  return workOf(
-    worker,
-    config.workers,
-    handlers.map((handler) => handler.type),
-  );
+  return workOf(worker, types);
 }
 
 /** The queues of other nodes: those that are named, and those that will be discovered. */
@@ -87,10 +94,22 @@ async function farQueues(
   };
 }
 
-function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Work {
+/** @throws ConfigError if the worker would begin with more slots than it may have */
+function checkSlots({ workers, minWorkers = workers }: NodeConfig): void {
+  if (minWorkers > workers)
+    throw new ConfigError(
+      "--workers-min",
+      undefined,
+      `must be at most --workers (${workers}), not ${minWorkers}`,
+    );
+}
+
+function workOf(worker: Worker, taskTypes: readonly string[]): Work {
   return {
     taskTypes,
-    slots,
+    get slots() {
+      return worker.slots;
+    },
     get running() {
       return worker.running;
     },

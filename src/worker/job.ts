@@ -6,7 +6,8 @@
  * safe in the outbox. Whoever has lost the lease delivers nothing.
  *
  * All of that needs the event loop. A handler that holds it up for so long that renewals are late is told of in the
- * log; as soon as it lets go, the lease is renewed before the worker claims anything, its own task least of all.
+ * log. As soon as it lets go, the lease is renewed before anything else is done under it, and before the worker claims
+ * anything, its own task least of all: a lease that ran out is as good as new if nobody else was given the task.
  */
 import type { Clock } from "../clock.ts";
 import { errorFacts, hasCode } from "../errors.ts";
@@ -103,6 +104,8 @@ export class Job {
         nursery.startSoon(() => this.#keep(nursery), "renew");
         nursery.startSoon(() => this.#notes.run(), "notes");
         const outcome = await this.#work();
+        // A lease that has run out counts for a renewal and for a result, but not for notes.
+        if (outcome && this.overdueMs !== undefined) await this.renew();
         await this.#notes.flush();
         end = await this.#finish(outcome);
         nursery.cancel("the job is done");
@@ -191,8 +194,8 @@ export class Job {
   async #keep(nursery: Nursery): Promise<void> {
     const { clock, leaseMs } = this.#options;
     const everyMs = leaseMs / RENEWALS_PER_LEASE;
-    let dueMs = clock.now() + everyMs;
-    await sleep(Math.min(WATCH_AFTER_MS, everyMs));
+    let dueMs = this.#renewedAtMs + everyMs;
+    if (clock.now() < dueMs) await sleep(Math.min(WATCH_AFTER_MS, everyMs));
     nursery.startSoon(() => this.#watch(), "watch");
     for (;;) {
       const leftMs = dueMs - clock.now();
@@ -240,6 +243,7 @@ export class Job {
   /** @returns false if it is worth another try */
   async #note(note: Parameters<TaskQueue["note"]>[1]): Promise<boolean> {
     const { claimed, logger, queue } = this.#options;
+    if (this.overdueMs !== undefined) await this.renew();
     try {
       await failAfter(CALL_LIMIT_MS, () =>
         abortable((signal) => queue.note(claimed.lease, note, { signal })),

@@ -19,7 +19,7 @@ import {
   suspend,
 } from "../nursery/index.ts";
 import { type ClaimedTask, MAX_CLAIM_BATCH, MAX_SKILLS, type TaskQueue } from "../task/queue.ts";
-import type { Slots } from "./slots.ts";
+import type { Room } from "./slots.ts";
 
 /** How long one look waits at the queue: under the limits of the wires, and long enough to cost nothing. */
 const READY_WAIT_MS = 25_000;
@@ -57,7 +57,7 @@ export interface SourceStats {
 /** What a claim loop needs. */
 export interface ClaimLoopOptions {
   readonly source: QueueSource;
-  readonly slots: Slots;
+  readonly slots: Room;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
