@@ -5,6 +5,7 @@ import {
   type FollowPoint,
   FROM_THE_BEGINNING,
   MAX_WAIT_MS,
+  type TaskNews,
   type TaskQueue,
   type WaitOutcome,
 } from "../../task/queue.ts";
@@ -15,6 +16,10 @@ import { deadlineOf, targetFields, targetOf, timeoutField, waitWithin } from "./
 
 /** How often a caller that asked for progress hears that the wait goes on; hosts give up on a silent call after 60 s. */
 const SLICE_MS = 15_000;
+
+/** How many lines one report has at most, and how much of each: it is shown beside a spinner. */
+const TOLD_LINES = 5;
+const TOLD_CHARS = 300;
 
 /** More than two numbers need. */
 const MAX_SINCE_CHARS = 64;
@@ -51,32 +56,69 @@ export const waitTask: Tool = defineTool({
     const queue = context.queue(targetOf(input));
     if (input.since !== undefined)
       return follow(queue, input.task_id, pointOf(input.since), input.timeout_s * 1000, context);
-    const outcome = await waitInSlices(queue, input.task_id, input.timeout_s * 1000, context);
+    const wait = context.isHeard ? waitAloud : waitInSilence;
+    const outcome = await wait(queue, input.task_id, input.timeout_s * 1000, context);
     if (outcome === undefined) return { ok: true, task: null, timed_out: false };
     return { ok: true, task: taskRow(outcome.task), timed_out: !outcome.finished };
   },
 });
 
 /** @returns undefined if the queue does not know the task */
-async function waitInSlices(
+async function waitInSilence(
   queue: TaskQueue,
   taskId: string,
   timeoutMs: number,
-  context: ToolContext,
+  { signal }: ToolContext,
 ): Promise<WaitOutcome | undefined> {
   const totalMs = waitWithin(timeoutMs);
   try {
     for (let waitedMs = 0; ;) {
-      const sliceMs = Math.min(SLICE_MS, totalMs - waitedMs);
-      const outcome = await queue.wait(taskId, sliceMs, { signal: context.signal });
+      const sliceMs = Math.min(MAX_WAIT_MS, totalMs - waitedMs);
+      const outcome = await queue.wait(taskId, sliceMs, { signal });
       waitedMs += sliceMs;
       if (outcome.finished || waitedMs >= totalMs) return outcome;
-      context.progress(waitedMs / 1000, timeoutMs / 1000, `task is ${outcome.task.state}`);
     }
   } catch (error) {
     if (hasCode(error, "E_TASK_NOT_FOUND")) return undefined;
     throw error;
   }
+}
+
+/** Tells what the task writes meanwhile, and now and then that the wait goes on. @returns undefined if the queue does not know the task */
+async function waitAloud(
+  queue: TaskQueue,
+  taskId: string,
+  timeoutMs: number,
+  context: ToolContext,
+): Promise<WaitOutcome | undefined> {
+  const { signal } = context;
+  const totalMs = waitWithin(timeoutMs);
+  const begunAtMs = context.epochMs();
+  try {
+    // What it wrote before nobody has waited for.
+    for (let news = await queue.follow(taskId, FROM_THE_BEGINNING, 0, { signal }); ;) {
+      const leftMs = totalMs - (context.epochMs() - begunAtMs);
+      if (news.finished || leftMs <= 0) return await queue.wait(taskId, 0, { signal });
+      news = await queue.follow(taskId, news.point, Math.min(SLICE_MS, leftMs), { signal });
+      const waitedMs = context.epochMs() - begunAtMs;
+      if (!news.finished && waitedMs < totalMs)
+        context.progress(waitedMs / 1000, timeoutMs / 1000, wordsOf(news));
+    }
+  } catch (error) {
+    if (hasCode(error, "E_TASK_NOT_FOUND")) return undefined;
+    // An older node tells only the end.
+    if (!hasCode(error, "E_METHOD_NOT_FOUND") && !hasCode(error, "E_NOT_SUPPORTED_BY_PEER")) throw error;
+    return waitInSilence(queue, taskId, timeoutMs - (context.epochMs() - begunAtMs), context);
+  }
+}
+
+/** What a host shows: the last lines, or else the state. */
+function wordsOf({ task, logs }: TaskNews): string {
+  if (logs.length === 0) return `task is ${task.state}`;
+  return logs
+    .slice(-TOLD_LINES)
+    .map(({ message }) => message.slice(0, TOLD_CHARS))
+    .join("\n");
 }
 
 /** A {@link FollowPoint} as text: the two numbers. */
