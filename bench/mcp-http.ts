@@ -142,6 +142,7 @@ const nowhere: ToolContext = {
   checkUp: absent,
   why: absent,
   epochMs: absent,
+  isHeard: false,
   progress: absent,
 };
 

@@ -313,6 +313,26 @@ function dataDirOf(env: Record<string, string>): string {
   return loadConfig({ env }).config.dataDir;
 }
 
+describe("limits of task types", () => {
+  const limits = [
+    { name: "docker.execute", target: "2" },
+    { name: "text-generation", target: "4" },
+  ];
+
+  it("stand in one text with commas, in several flags, or in a table with numbers", async () => {
+    const env = { ...bare(), MCPP_CONCURRENCY: "docker.execute=2, text-generation=4" };
+    const flags = { concurrency: ["docker.execute=2", "text-generation=4"] };
+    const config = await file('[concurrency]\n"docker.execute" = 2\ntext-generation = 4\n');
+    for (const given of [{ env }, { env: bare(), flags }, { env: bare(), flags: { config } }])
+      assert.deepEqual(loadConfig(given).config.concurrency, limits);
+  });
+
+  it("are at least one, of a type with a name, and each named once", () => {
+    for (const text of ["echo=0", "echo=many", "echo", "=2", "echo=1,echo=2", "echo=1000"])
+      assert.throws(() => loadConfig({ env: { ...bare(), MCPP_CONCURRENCY: text } }), ConfigError, text);
+  });
+});
+
 describe("a list of peers", () => {
   it("is refused in a form in which nobody would ever be found in it", () => {
     const cid = "k51qzi5uqu5dkkciu33khkzbcmxtyhn376i1e83tya8kuy7z9euedzyr5nhoew";

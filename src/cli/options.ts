@@ -1,6 +1,6 @@
 /** Options and arguments that several commands share. */
 
-import { duration, text } from "../config/kind.ts";
+import { duration, onOff, text } from "../config/kind.ts";
 import { InvalidInputError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
 
@@ -22,6 +22,14 @@ export const TIMEOUT: Option<number> = {
   flag: "timeout",
   kind: duration(0, MAX_TIMEOUT_MS),
   summary: "How long to wait, e.g. 30s or 5m.",
+};
+
+/** Whether to show what a task does while it does it. */
+export const FOLLOW: Option<boolean> = {
+  flag: "follow",
+  kind: onOff(),
+  summary:
+    "Print what the task writes while it writes it, each line once: its standard output on standard output, the rest and its progress on standard error.",
 };
 
 /** The first positional argument, which commander has made sure of. */

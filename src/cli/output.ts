@@ -72,6 +72,13 @@ export class Output {
     if (line !== "") process.stdout.write(`${line}\n`);
   }
 
+  /** Prints what a task wrote, as it wrote it: `text` on a stream, or with `--json` a line with `data`. */
+  passOn(stream: "stdout" | "stderr", text: string, data: object): void {
+    this.clear();
+    if (this.json) process.stdout.write(`${JSON.stringify(data)}\n`);
+    else process[stream].write(text);
+  }
+
   /** Says something that is good to know, unless `--quiet` was given. */
   note(text: string): void {
     if (!this.#quiet) this.#words(text);

@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../config.ts";
 import { DeadlineError, errorFacts, RemoteError, TaskFailedError } from "../errors.ts";
 import { rethrowIfCancelled, sleep } from "../nursery/index.ts";
 import type { Invocation } from "./command.ts";
+import { Follower } from "./follow.ts";
 import type { Output } from "./output.ts";
 import { resumeCommand } from "./resume.ts";
 import { openSession, peerArguments, type Session } from "./session.ts";
@@ -25,6 +26,8 @@ export interface WaitRequest {
   readonly peer: string | undefined;
   readonly timeoutMs: number;
   readonly loaded: LoadedConfig;
+  /** Print what the task writes and how far it is, while it goes on. Default false. */
+  readonly follow?: boolean | undefined;
   /** The connection over which the task was submitted. It is closed. Default: a new one. */
   readonly session?: Session | undefined;
 }
@@ -38,7 +41,8 @@ export interface WaitRequest {
  */
 export async function waitForTask(invocation: Invocation, request: WaitRequest): Promise<JsonObject> {
   const { out, flags } = invocation;
-  out.resumable({ task_id: request.taskId, resume: resumeCommand(request.taskId, flags) });
+  const goOn = resumeCommand(request.taskId, flags);
+  out.resumable({ task_id: request.taskId, resume: request.follow ? `${goOn} --follow` : goOn });
   const startedAt = performance.now();
   const wait = new Wait(request, out);
   try {
@@ -53,10 +57,12 @@ export async function waitForTask(invocation: Invocation, request: WaitRequest):
         throw failureOf(request.taskId, status, task);
       if (task !== undefined && leftMs <= SLICE_MS)
         throw new DeadlineError(`task ${request.taskId} is still ${status} after ${age(request.timeoutMs)}`);
-      out.live([`task ${request.taskId} is ${status}, waiting for ${age(passedMs + SLICE_MS)}`]);
+      if (!request.follow)
+        out.live([`task ${request.taskId} is ${status}, waiting for ${age(passedMs + SLICE_MS)}`]);
     }
   } finally {
     out.clear();
+    wait.endOutput();
     await wait.close();
   }
 }
@@ -70,12 +76,15 @@ class Wait {
   /** Whether the queue has answered before: then one that cannot be reached may be back. */
   #answered: boolean;
   #failures = 0;
+  /** Undefined if nothing is shown before the end, or cannot be. */
+  #follower: Follower | undefined;
 
   constructor(request: WaitRequest, out: Output) {
     this.#request = request;
     this.#out = out;
     this.#session = request.session;
     this.#answered = request.session !== undefined;
+    this.#follower = request.follow ? new Follower(out) : undefined;
   }
 
   async connect(): Promise<Session> {
@@ -87,7 +96,7 @@ class Wait {
   /** One slice of at most `leftMs`. @returns undefined if the connection failed; then a pause has passed */
   async once(leftMs: number): Promise<JsonObject | undefined> {
     try {
-      const task = await waitOnce(await this.connect(), this.#request, Math.min(SLICE_MS, leftMs));
+      const task = await this.#ask(await this.connect(), Math.min(SLICE_MS, leftMs));
       this.#answered = true;
       this.#failures = 0;
       return task;
@@ -99,6 +108,33 @@ class Wait {
       const pauseMs = Math.min(PAUSE_CAP_MS, PAUSE_BASE_MS * 2 ** this.#failures++);
       await sleep(Math.min(pauseMs, leftMs));
       return undefined;
+    }
+  }
+
+  /** Ends a line that a task has begun. */
+  endOutput(): void {
+    this.#follower?.end();
+  }
+
+  async #ask(session: Session, sliceMs: number): Promise<JsonObject> {
+    if (this.#follower === undefined) return waitOnce(session, this.#request, sliceMs);
+    try {
+      const until = performance.now() + sliceMs;
+      for (let leftMs = sliceMs; ;) {
+        const answer = await askForTask(session, this.#request, leftMs, { since: this.#follower.since });
+        this.#answered = true;
+        this.#failures = 0;
+        this.#follower.show(answer);
+        leftMs = until - performance.now();
+        // What it ended with comes with the next question.
+        if (answer["timed_out"] === false) return await waitOnce(session, this.#request, 0);
+        if (leftMs <= 0) return answer.task;
+      }
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      this.#out.note(`${errorFacts(error).message}; only the end is shown`);
+      this.#follower = undefined;
+      return waitOnce(session, this.#request, sliceMs);
     }
   }
 
@@ -142,14 +178,31 @@ export function resultText(task: JsonObject): string {
   return JSON.stringify(result ?? null, null, 2);
 }
 
-async function waitOnce(
+/** Whether the queue is that of an older node, which knows only the end of a task. */
+function isUnsupported(error: unknown): boolean {
+  const { code } = errorFacts(error);
+  return code === "E_METHOD_NOT_FOUND" || code === "E_NOT_SUPPORTED_BY_PEER";
+}
+
+/** An answer of the tool that waits. */
+interface Answer extends JsonObject {
+  readonly task: JsonObject;
+}
+
+async function waitOnce(session: Session, request: WaitRequest, sliceMs: number): Promise<JsonObject> {
+  return (await askForTask(session, request, sliceMs)).task;
+}
+
+async function askForTask(
   session: Session,
   { taskId, peer }: WaitRequest,
   sliceMs: number,
-): Promise<JsonObject> {
-  const args = { task_id: taskId, timeout_s: sliceMs / 1000, ...peerArguments(peer) };
-  const { task } = await session.call("p2p_taskqueue_wait_task", args, sliceMs + TRAVEL_MS);
-  if (isJsonObject(task)) return task;
+  more: JsonObject = {},
+): Promise<Answer> {
+  const args = { task_id: taskId, timeout_s: sliceMs / 1000, ...more, ...peerArguments(peer) };
+  const answer = await session.call("p2p_taskqueue_wait_task", args, sliceMs + TRAVEL_MS);
+  const { task } = answer;
+  if (isJsonObject(task)) return { ...answer, task };
   throw new RemoteError({
     code: "E_TASK_NOT_FOUND",
     failureClass: "not-found",

@@ -9,6 +9,14 @@ export interface MountConfig {
   readonly target: string;
 }
 
+/** How many tasks of a type at once. */
+export interface TypeLimit {
+  /** Any name of the type. */
+  readonly name: string;
+  /** A whole number as text, at least 1. */
+  readonly target: string;
+}
+
 /** The address of a database on a PostgreSQL server. It may have a password. */
 export type DatabaseUrl = `postgres://${string}` | `postgresql://${string}`;
 
@@ -126,6 +134,9 @@ export interface NodeConfig {
   readonly maxPeerRateBytes: number;
   /** 0: do not work. */
   readonly workers: number;
+  /** Undefined: as many as `workers`. */
+  readonly minWorkers?: number | undefined;
+  readonly concurrency: readonly TypeLimit[];
   readonly workFor: readonly string[];
   readonly workerId?: string | undefined;
   readonly leaseMs: number;

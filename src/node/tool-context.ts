@@ -34,6 +34,7 @@ export interface NodeRooms {
 /** What a single call adds. */
 export interface CallFacts {
   readonly signal: AbortSignal;
+  readonly isHeard: boolean;
   progress(done: number, total?: number, message?: string): void;
 }
 
@@ -75,6 +76,7 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
     checkUp: () => rooms.doctor.checkUp(),
     why: (target) => rooms.doctor.why(target),
     epochMs: () => rooms.epochMs(),
+    isHeard: call.isHeard,
     progress: (done, total, message) => call.progress(done, total, message),
   };
 }

@@ -1,7 +1,9 @@
 /** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
-import { UnreachableError } from "../errors.ts";
+import type { NodeConfig } from "../config.ts";
+import { ConfigError, UnreachableError } from "../errors.ts";
 import type { Gpu } from "../peer/capabilities.ts";
 import type { TaskQueue } from "../task/queue.ts";
+import { canonicalType } from "../task/routing.ts";
 import {
   type Containers,
   createHandlers,
@@ -38,6 +40,7 @@ export async function openWork(
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   if (config.workers === 0) return { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
+  checkSlots(config);
   const containers = await containersOf(foundation);
   const inference = await inferenceOf(foundation);
   const handlers = createHandlers({
@@ -46,6 +49,12 @@ export async function openWork(
     containers,
     inference,
   });
+  const types = handlers.map((handler) => handler.type);
+  const idle = config.concurrency
+    .map(({ name }) => name)
+    .filter((name) => !types.includes(canonicalType(name)));
+  if (idle.length > 0)
+    logger.warn({ types: idle }, "a limit is set for types that this node does not work on");
   const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
   const worker = startWorker({
@@ -61,6 +70,8 @@ export async function openWork(
       ...serving.toolNames().map((name) => `tool:${name}`),
     ],
     concurrency: config.workers,
+    minConcurrency: config.minWorkers,
+    concurrencyOf: new Map(config.concurrency.map(({ name, target }) => [name, Number(target)])),
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
     outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
@@ -71,8 +82,7 @@ export async function openWork(
   closers.add("the worker's view of the tools", async () => unsubscribe());
   inference?.onChange(() => worker.refresh());
   far.follow(worker);
-  const shown = { worker, handlers, slots: config.workers, inference, containers };
-  return workOf(foundation, shown);
+  return workOf(foundation, { worker, handlers, inference, containers });
 }
 
 /** The queues of other nodes: those that are named, and those that will be discovered. */
@@ -102,16 +112,25 @@ async function farQueues(
   };
 }
 
+/** @throws ConfigError if the worker would begin with more slots than it may have */
+function checkSlots({ workers, minWorkers = workers }: NodeConfig): void {
+  if (minWorkers > workers)
+    throw new ConfigError(
+      "--workers-min",
+      undefined,
+      `must be at most --workers (${workers}), not ${minWorkers}`,
+    );
+}
+
 /** What a worker's status is made of. */
 interface Shown {
   readonly worker: Worker;
   readonly handlers: readonly Handler[];
-  readonly slots: number;
   readonly inference: Inference | undefined;
   readonly containers: Containers | undefined;
 }
 
-function workOf({ nursery }: Foundation, { worker, handlers, slots, inference, containers }: Shown): Work {
+function workOf({ nursery }: Foundation, { worker, handlers, inference, containers }: Shown): Work {
   let gpus: readonly Gpu[] | undefined;
   nursery.startSoon(async () => {
     gpus = await gpusHere();
@@ -131,7 +150,9 @@ function workOf({ nursery }: Foundation, { worker, handlers, slots, inference, c
     get gpus() {
       return gpus;
     },
-    slots,
+    get slots() {
+      return worker.slots;
+    },
     get running() {
       return worker.running;
     },

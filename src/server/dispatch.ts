@@ -61,6 +61,8 @@ export type OwnCall = (args: JsonObject, options: ToolCallOptions) => Promise<To
 export interface CallFacts {
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
+  /** Whether anybody hears of the progress. */
+  readonly isHeard: boolean;
 }
 
 /** What {@link createDispatch} needs. */
@@ -169,6 +171,7 @@ async function abortable<T>(
   try {
     return await run({
       progress,
+      isHeard: progress !== nobodyHears,
       // Made when asked for: most calls end without anybody having looked at their signal.
       get signal() {
         return scope.signal;

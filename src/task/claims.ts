@@ -29,8 +29,8 @@ export interface ClaimsOptions {
   readonly store: Pick<TaskStore, "claim" | "settle" | "anyReady">;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told when a lease ends if it is not renewed, in milliseconds since 1970. */
-  readonly onLease: (untilMs: number) => void;
+  /** Told which tasks were leased, and when their leases end if they are not renewed, in milliseconds since 1970. */
+  readonly onLease: (taskIds: readonly string[], untilMs: number) => void;
 }
 
 /** All claims of one queue. */
@@ -218,8 +218,11 @@ export class Claims {
     const { mark } = this.#preferred;
     const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
-    if (stored.length > 0) onLease(leaseUntilMs);
-    else this.#preferred.empty(preferred, mark);
+    if (stored.length === 0) this.#preferred.empty(preferred, mark);
+    else {
+      const ids = stored.map(({ task }) => task.id);
+      onLease(ids, leaseUntilMs);
+    }
     if (over && stored.some(({ task }) => affine(task) !== undefined)) this.#preferred.lookSoon();
     for (const { task } of stored) this.#sessions.served(task);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));

@@ -12,15 +12,18 @@ import { type Logger, silentLogger } from "../logger.ts";
 import { cancelScope, type Nursery, openNursery } from "../nursery/index.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { throwIfAborted } from "./bounded-wait.ts";
+import { Changes } from "./changes.ts";
 import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
+import { lookAtLease, lookForNews } from "./looks.ts";
 import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
 import {
   claimRequestSchema,
   failureSchema,
+  followPointSchema,
   leaseMsSchema,
   leaseSchema,
   newTasksSchema,
@@ -103,6 +106,9 @@ class QueueCore {
   readonly #random: () => number;
   readonly #claims: Claims;
   readonly #watches: TaskWatches;
+  /** For those who follow tasks, and for those who hold leases. */
+  readonly #followed: Changes;
+  readonly #leased: Changes;
   readonly #timekeeper: Timekeeper;
   readonly #held: HeldSettlements;
   readonly #stop = new AbortController();
@@ -124,9 +130,14 @@ class QueueCore {
       store,
       clock,
       logger,
-      onLease: (untilMs) => this.#timekeeper.dueAt(untilMs),
+      onLease: (taskIds, untilMs) => {
+        this.#timekeeper.dueAt(untilMs);
+        for (const taskId of taskIds) this.#changed(taskId);
+      },
     });
     this.#watches = new TaskWatches((taskId) => store.get(taskId), clock);
+    this.#followed = new Changes(clock);
+    this.#leased = new Changes(clock);
     const { retentionMs = DEFAULT_RETENTION_MS } = rest;
     const onDue = (outcome: DueOutcome): void => this.#due(outcome);
     this.#timekeeper = new Timekeeper({ store, clock, logger, retentionMs, onDue });
@@ -156,11 +167,14 @@ class QueueCore {
       note: (lease, note, options) =>
         begin(options, async () => {
           const bounded = boundedNote(parseInput(taskNoteSchema, note, "note"));
-          await this.#store.note(heldBy(holder, lease), bounded, this.#clock.epochMs());
+          const held = heldBy(holder, lease);
+          await this.#store.note(held, bounded, this.#clock.epochMs());
+          this.#followed.changed(held.taskId);
         }),
       complete: (lease, result, options) => begin(options, () => this.#complete(holder, lease, result)),
       fail: (lease, failure, options) => begin(options, () => this.#fail(holder, lease, failure)),
       release: (lease, reason, options) => begin(options, () => this.#release(holder, lease, reason)),
+      lost: (lease, waitMs, options) => begin(options, () => this.#lost(holder, lease, waitMs, options)),
       cancel: (taskId, reason, options) => begin(options, () => this.#cancel(taskId, reason)),
       get: (taskId, options) =>
         begin(options, async () => {
@@ -180,6 +194,16 @@ class QueueCore {
           const outcome = await this.#watches.wait(id, boundMs, options?.signal);
           this.#claims.served(outcome.task);
           return outcome;
+        }),
+      follow: (taskId, point, waitMs, options) =>
+        begin(options, async () => {
+          const id = parseInput(taskIdSchema, taskId, "task id");
+          const from = parseInput(followPointSchema, point, "point to follow from");
+          const bounds = {
+            timeoutMs: parseInput(waitMsSchema, waitMs, "wait time"),
+            signal: options?.signal,
+          };
+          return this.#followed.until(id, bounds, () => lookForNews(this.#store, id, from));
         }),
       stats: (options) => begin(options, () => this.#store.stats(this.#clock.epochMs())),
     };
@@ -231,14 +255,15 @@ class QueueCore {
     return followForeignChanges({
       store: this.#store,
       logger: this.#logger,
-      watched: () => this.#watches.taskIds(),
+      watched: () => [...this.#watches.taskIds(), ...this.#leased.taskIds()],
       onSurvey: (survey) => this.#catchUp(survey),
     });
   }
 
   /** Does for the changes of others what the methods above do for our own. */
   #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
-    for (const taskId of endedTaskIds) this.#watches.ended(taskId);
+    for (const taskId of endedTaskIds) this.#ended(taskId);
+    this.#followed.allChanged();
     if (readyLanes) for (const lane of readyLanes) this.#claims.announceSome(lane);
     else this.#claims.parked.manyReady();
     if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
@@ -247,6 +272,8 @@ class QueueCore {
   #close(): void {
     this.#claims.close();
     this.#watches.close();
+    this.#followed.close();
+    this.#leased.close();
   }
 
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
@@ -273,7 +300,19 @@ class QueueCore {
 
   #due({ readyLanes, deadTaskIds }: DueOutcome): void {
     for (const lane of readyLanes) this.#claims.announceSome(lane);
-    for (const taskId of deadTaskIds) this.#watches.ended(taskId);
+    for (const taskId of deadTaskIds) this.#ended(taskId);
+  }
+
+  /** Tells that a task has ended. */
+  #ended(taskId: string): void {
+    this.#watches.ended(taskId);
+    this.#changed(taskId);
+  }
+
+  /** Tells that a task has another state, or another lease. */
+  #changed(taskId: string): void {
+    this.#leased.changed(taskId);
+    this.#followed.changed(taskId);
   }
 
   async #renew(holder: string, lease: Lease, leaseMs: number): Promise<number> {
@@ -288,7 +327,7 @@ class QueueCore {
     const held = heldBy(holder, lease);
     checkBody("result", result);
     await this.#store.settle(held, { kind: "completed", result }, this.#clock.epochMs());
-    this.#watches.ended(held.taskId);
+    this.#ended(held.taskId);
   }
 
   async #fail(holder: string, lease: Lease, raw: Failure): Promise<void> {
@@ -304,20 +343,33 @@ class QueueCore {
     if (!retry || !attemptsLeft) {
       const end: Settlement = { kind: "failed", error, result, deadLetter: retry };
       await this.#store.settle(held, end, nowMs);
-      this.#watches.ended(held.taskId);
+      this.#ended(held.taskId);
       return;
     }
     const notBeforeMs = Math.ceil(nowMs + (retryAfterMs ?? retryDelayMs(task.attempt, this.#random)));
     await this.#store.settle(held, { kind: "retried", error, result, notBeforeMs }, nowMs);
+    this.#changed(held.taskId);
     this.#timekeeper.dueAt(notBeforeMs);
     // With no pause asked for, the store may have made it ready at once.
     if (notBeforeMs <= nowMs) this.#claims.back(task);
+  }
+
+  async #lost(
+    holder: string,
+    lease: Lease,
+    waitMs: number,
+    options: CallOptions | undefined,
+  ): Promise<boolean> {
+    const held = heldBy(holder, lease);
+    const bounds = { timeoutMs: parseInput(waitMsSchema, waitMs, "wait time"), signal: options?.signal };
+    return this.#leased.until(held.taskId, bounds, () => lookAtLease(this.#store, held));
   }
 
   async #release(holder: string, lease: Lease, reason: string): Promise<void> {
     const held = heldBy(holder, lease);
     const why = cutText(parseInput(reasonSchema, reason, "reason"));
     await this.#store.settle(held, { kind: "released", reason: why }, this.#clock.epochMs());
+    this.#changed(held.taskId);
     const task = await this.#store.get(held.taskId);
     if (task) this.#claims.back(task);
   }
@@ -325,7 +377,7 @@ class QueueCore {
   async #cancel(taskId: string, reason: string): Promise<void> {
     const id = parseInput(taskIdSchema, taskId, "task id");
     await this.#store.cancel(id, cutText(parseInput(reasonSchema, reason, "reason")), this.#clock.epochMs());
-    this.#watches.ended(id);
+    this.#ended(id);
   }
 }
 

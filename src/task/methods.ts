@@ -15,11 +15,13 @@ import type {
   ClaimedTask,
   ClaimRequest,
   Failure,
+  FollowPoint,
   Lease,
   QueueStats,
   ReadyRequest,
   SubmitReceipt,
   TaskFilter,
+  TaskNews,
   TaskNote,
   TaskPage,
   TaskQueue,
@@ -29,6 +31,7 @@ import {
   claimedTaskSchema,
   claimRequestSchema,
   failureSchema,
+  followPointSchema,
   leaseMsSchema,
   leaseSchema,
   newTasksSchema,
@@ -38,6 +41,7 @@ import {
   submitReceiptSchema,
   taskFilterSchema,
   taskIdSchema,
+  taskNewsSchema,
   taskNoteSchema,
   taskPageSchema,
   waitMsSchema,
@@ -69,10 +73,15 @@ export interface TaskMethods {
   readonly complete: Method<{ readonly lease: Lease; readonly result: JsonObject }, Done>;
   readonly fail: Method<{ readonly lease: Lease; readonly failure: Failure }, Done>;
   readonly release: Method<{ readonly lease: Lease; readonly reason: string }, Done>;
+  readonly lost: Method<{ readonly lease: Lease; readonly waitMs: number }, { readonly lost: boolean }>;
   readonly cancel: Method<{ readonly taskId: string; readonly reason: string }, Done>;
   readonly get: Method<{ readonly taskId: string }, { readonly task?: Task | undefined }>;
   readonly list: Method<TaskFilter, TaskPage>;
   readonly wait: Method<{ readonly taskId: string; readonly timeoutMs: number }, WaitOutcome>;
+  readonly follow: Method<
+    { readonly taskId: string; readonly point: FollowPoint; readonly waitMs: number },
+    TaskNews
+  >;
   readonly stats: Method<Done, QueueStats>;
 }
 
@@ -142,6 +151,13 @@ export const taskMethods: TaskMethods = {
     // The first ends the lease, so a second is refused with E_LEASE_LOST and changes nothing.
     idempotent: true,
   },
+  lost: {
+    name: "task.lost",
+    grant: "work",
+    input: z.object({ lease: leaseSchema, waitMs: waitMsSchema }),
+    output: z.object({ lost: z.boolean() }),
+    idempotent: true,
+  },
   cancel: {
     name: "task.cancel",
     grant: "submit",
@@ -169,6 +185,13 @@ export const taskMethods: TaskMethods = {
     grant: "observe",
     input: z.object({ taskId: taskIdSchema, timeoutMs: waitMsSchema }),
     output: waitOutcomeSchema,
+    idempotent: true,
+  },
+  follow: {
+    name: "task.follow",
+    grant: "observe",
+    input: z.object({ taskId: taskIdSchema, point: followPointSchema, waitMs: waitMsSchema }),
+    output: taskNewsSchema,
     idempotent: true,
   },
   stats: { name: "task.stats", grant: "observe", input: done, output: queueStatsSchema, idempotent: true },
@@ -223,6 +246,9 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
       await queue.as(callerName(caller)).release(lease, reason, { signal });
       return {};
     }),
+    serve(m.lost, async ({ lease, waitMs }, { caller, signal }) => ({
+      lost: await queue.as(callerName(caller)).lost(lease, waitMs, { signal }),
+    })),
     serve(m.cancel, async ({ taskId, reason }, { caller, signal }) => {
       await queue.as(callerName(caller)).cancel(taskId, reason, { signal });
       return {};
@@ -233,6 +259,9 @@ export function serveTaskMethods(queue: LocalTaskQueue): readonly ServedMethod[]
     serve(m.list, (filter, { caller, signal }) => queue.as(callerName(caller)).list(filter, { signal })),
     serve(m.wait, ({ taskId, timeoutMs }, { caller, signal }) =>
       queue.as(callerName(caller)).wait(taskId, timeoutMs, { signal }),
+    ),
+    serve(m.follow, ({ taskId, point, waitMs }, { caller, signal }) =>
+      queue.as(callerName(caller)).follow(taskId, point, waitMs, { signal }),
     ),
     serve(m.stats, (_, { caller, signal }) => queue.as(callerName(caller)).stats({ signal })),
   ];

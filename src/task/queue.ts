@@ -106,6 +106,33 @@ export interface WaitOutcome {
   readonly finished: boolean;
 }
 
+/** Up to where somebody has followed a task. */
+export interface FollowPoint {
+  /** How many log lines the task had written by then, those included that it does not keep any more. */
+  readonly lines: number;
+  /** When it had last changed, in milliseconds since 1970. */
+  readonly changedAtMs: number;
+}
+
+/** Where following begins: everything is news. */
+export const FROM_THE_BEGINNING: FollowPoint = { lines: 0, changedAtMs: 0 };
+
+/** What is new about a task since a {@link FollowPoint}. */
+export interface TaskNews {
+  /** As it is now. */
+  readonly task: TaskSummary;
+  /** All of it, as it is now. */
+  readonly progress?: JsonObject | undefined;
+  /** The lines that were written since, oldest first. */
+  readonly logs: readonly LogLine[];
+  /** How many lines before `logs` were written since, too, and are not kept any more. */
+  readonly missed: number;
+  /** Where to go on from. */
+  readonly point: FollowPoint;
+  /** Whether it has ended; then there will be no more news. */
+  readonly finished: boolean;
+}
+
 /** How long a lease holds if the worker names nothing: long enough for a renewal to be lost twice. */
 export const DEFAULT_LEASE_MS = 30_000;
 /** Below this a pause of the event loop costs leases. */
@@ -173,7 +200,15 @@ export interface TaskQueue {
   fail(lease: Lease, failure: Failure, options?: CallOptions): Promise<void>;
   /** Hands a task back unbegun: the attempt does not count, and it keeps its place. @throws LeaseLostError */
   release(lease: Lease, reason: string, options?: CallOptions): Promise<void>;
-  /** Ends a task that nobody needs any more, also a running one: its worker learns at its next renewal. @throws TaskNotFoundError, TaskFinishedError */
+  /**
+   * Waits until a lease does not hold any more as it was given: its task has ended, was given to another worker, or
+   * the lease has run out. What came of it, a renewal tells.
+   *
+   * @param waitMs - at most {@link MAX_WAIT_MS}
+   * @returns false if it still holds when the time is up
+   */
+  lost(lease: Lease, waitMs: number, options?: CallOptions): Promise<boolean>;
+  /** Ends a task that nobody needs any more, also a running one: its worker is told and stops. @throws TaskNotFoundError, TaskFinishedError */
   cancel(taskId: string, reason: string, options?: CallOptions): Promise<void>;
   /** @returns the task, or undefined if the queue does not know it */
   get(taskId: string, options?: CallOptions): Promise<Task | undefined>;
@@ -181,5 +216,13 @@ export interface TaskQueue {
   list(filter?: TaskFilter, options?: CallOptions): Promise<TaskPage>;
   /** Waits until a task has ended or `timeoutMs` is over, whichever is first. @throws TaskNotFoundError */
   wait(taskId: string, timeoutMs: number, options?: CallOptions): Promise<WaitOutcome>;
+  /**
+   * Waits until there is something new about a task since `point`, or `waitMs` are over, whichever is first: log lines,
+   * progress, another state, a renewed lease.
+   *
+   * @param waitMs - at most {@link MAX_WAIT_MS}
+   * @throws TaskNotFoundError
+   */
+  follow(taskId: string, point: FollowPoint, waitMs: number, options?: CallOptions): Promise<TaskNews>;
   stats(options?: CallOptions): Promise<QueueStats>;
 }

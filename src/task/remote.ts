@@ -70,9 +70,17 @@ export function remoteQueue(rpc: RpcClient, target: PeerTarget, clock: Clock = s
     complete: async (lease, result, options) => void (await call(m.complete, { lease, result }, options)),
     fail: async (lease, failure, options) => void (await call(m.fail, { lease, failure }, options)),
     release: async (lease, reason, options) => void (await call(m.release, { lease, reason }, options)),
+    async lost(lease, waitMs, options) {
+      parseInput(waitMsSchema, waitMs, "wait time");
+      return (await call(m.lost, { lease, waitMs }, options, waitMs)).lost;
+    },
     cancel: async (taskId, reason, options) => void (await call(m.cancel, { taskId, reason }, options)),
     get: async (taskId, options) => (await call(m.get, { taskId }, options)).task,
     list: (filter, options) => call(m.list, filter ?? {}, options),
+    async follow(taskId, point, waitMs, options) {
+      parseInput(waitMsSchema, waitMs, "wait time");
+      return call(m.follow, { taskId, point, waitMs }, options, waitMs);
+    },
     stats: (options) => call(m.stats, {}, options),
     async wait(taskId, timeoutMs, options) {
       parseInput(waitMsSchema, timeoutMs, "wait time");

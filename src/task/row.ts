@@ -7,8 +7,8 @@
  */
 import * as z from "zod";
 import { type JsonObject, jsonObject } from "../content/json.ts";
-import type { ClaimedTask } from "./queue.ts";
-import { type Task, TASK_STATES, type TaskState, type TaskSummary } from "./task.ts";
+import type { ClaimedTask, TaskNews } from "./queue.ts";
+import { type LogLine, type Task, TASK_STATES, type TaskState, type TaskSummary } from "./task.ts";
 
 /** One event of a task's history. */
 export interface EventRow {
@@ -155,6 +155,12 @@ export function bareRow(task: TaskSummary): TaskRow {
   return { ...summaryRow(task), payload: null, result: null, bodies_omitted: true };
 }
 
+/** What is new about a task as a row: with its progress and the new log lines, without payload, result and history. */
+export function newsRow({ task, progress, logs }: TaskNews): TaskRow {
+  const notes = { ...(progress && { progress }), ...(logs.length > 0 && { logs: logs.map(lineOf) }) };
+  return { ...bareRow(task), result: notes };
+}
+
 /** A claimed task as a row with its lease. */
 export function claimedRow({ task, lease, leaseUntilMs }: ClaimedTask): ClaimedRow {
   return { ...taskRow(task), lease_token: lease.token, lease_until: seconds(leaseUntilMs) };
@@ -181,10 +187,13 @@ function summaryRow(task: TaskSummary): Omit<TaskRow, "payload" | "result"> {
   };
 }
 
+function lineOf({ atMs, stream, message }: LogLine): JsonObject {
+  return { ts: seconds(atMs), stream, message };
+}
+
 /** Null until something was written, as in the old system. */
 function resultOf({ result, progress, logs }: Task): JsonObject | null {
-  const lines = logs.map(({ atMs, stream, message }) => ({ ts: seconds(atMs), stream, message }));
-  const notes = { ...(progress && { progress }), ...(lines.length > 0 && { logs: lines }) };
+  const notes = { ...(progress && { progress }), ...(logs.length > 0 && { logs: logs.map(lineOf) }) };
   const whole = { ...notes, ...result };
   return result === undefined && Object.keys(whole).length === 0 ? null : whole;
 }

@@ -9,6 +9,7 @@ import {
   type ClaimedTask,
   type ClaimRequest,
   type Failure,
+  type FollowPoint,
   type Lease,
   MAX_CLAIM_BATCH,
   MAX_CLAIM_WAIT_MS,
@@ -22,6 +23,7 @@ import {
   type ReadyRequest,
   type SubmitReceipt,
   type TaskFilter,
+  type TaskNews,
   type TaskNote,
   type TaskPage,
   type WaitOutcome,
@@ -132,6 +134,22 @@ export const waitOutcomeSchema: z.ZodType<WaitOutcome> = z.object({
 });
 
 const count = z.int().min(0);
+
+/** Accepts a {@link FollowPoint}. */
+export const followPointSchema: z.ZodType<FollowPoint> = z.object({
+  lines: count,
+  changedAtMs: z.number().min(0),
+});
+
+/** Accepts {@link TaskNews}. */
+export const taskNewsSchema: z.ZodType<TaskNews> = z.object({
+  task: taskSummarySchema,
+  progress: jsonObject.optional(),
+  logs: z.array(logLineSchema),
+  missed: count,
+  point: followPointSchema,
+  finished: z.boolean(),
+});
 
 /** Accepts {@link QueueStats}. */
 export const queueStatsSchema: z.ZodType<QueueStats> = z.object({

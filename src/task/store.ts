@@ -8,7 +8,7 @@
  */
 import type { JsonObject } from "../content/json.ts";
 import type { Lease, QueueStats, SubmitReceipt, TaskFilter, TaskNote, TaskPage } from "./queue.ts";
-import type { Task, TaskError } from "./task.ts";
+import type { LogLine, Task, TaskError, TaskSummary } from "./task.ts";
 
 /** A validated task, ready to be stored. */
 export interface TaskDraft {
@@ -104,6 +104,16 @@ export interface Survey {
   readonly nextDueMs?: number | undefined;
 }
 
+/** What somebody who follows a task is shown of it. */
+export interface StoredNews {
+  readonly task: TaskSummary;
+  readonly progress?: JsonObject | undefined;
+  /** The lines that were asked for, as far as they are kept, oldest first. */
+  readonly logs: readonly LogLine[];
+  /** How many lines it has ever written. */
+  readonly lines: number;
+}
+
 /** Storage of one queue. */
 export interface TaskStore {
   /**
@@ -133,6 +143,8 @@ export interface TaskStore {
   /** Ends a task that has not ended. @throws TaskNotFoundError, TaskFinishedError */
   cancel(taskId: string, reason: string, nowMs: number): Promise<void>;
   get(taskId: string): Promise<Task | undefined>;
+  /** A task without its bodies, with the log lines beyond the first `afterLine` that it ever wrote. */
+  news(taskId: string, afterLine: number): Promise<StoredNews | undefined>;
   /** The lease in force on a task: its token, holder and worker; undefined if it is not running or unknown. */
   leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined>;
   list(filter: TaskFilter & { readonly limit: number }): Promise<TaskPage>;

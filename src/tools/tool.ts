@@ -61,6 +61,8 @@ export interface ToolContext {
   why(target: PeerTarget): Promise<PeerDiagnosis>;
   /** Milliseconds since 1970, by this node's clock. */
   epochMs(): number;
+  /** Whether the caller asked to be told how far the call is. */
+  readonly isHeard: boolean;
   /** Tells the caller how far the call is, if it asked to be told. */
   progress(done: number, total?: number, message?: string): void;
 }

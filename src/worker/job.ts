@@ -1,11 +1,16 @@
 /**
  * One claimed task, from its claim to the acceptance of its result.
  *
- * Three things run side by side: the handler, the renewal of the lease, and the notes. The lease is renewed until the
- * result is accepted or safe in the outbox. Whoever has lost the lease delivers nothing.
+ * Side by side run the handler, the renewal of the lease, the notes and, for work that takes longer, a wait at the queue
+ * for the lease's end, by which a cancellation arrives at once. The lease is renewed until the result is accepted or
+ * safe in the outbox. Whoever has lost the lease delivers nothing.
+ *
+ * All of that needs the event loop. A handler that holds it up for so long that renewals are late is told of in the
+ * log. As soon as it lets go, the lease is renewed before anything else is done under it, and before the worker claims
+ * anything, its own task least of all: a lease that ran out is as good as new if nobody else was given the task.
  */
 import type { Clock } from "../clock.ts";
-import { errorFacts } from "../errors.ts";
+import { errorFacts, hasCode } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import {
   abandonOnCancel,
@@ -13,6 +18,7 @@ import {
   type CancelScope,
   cancelScope,
   failAfter,
+  type Nursery,
   openNursery,
   rethrowIfCancelled,
   shield,
@@ -26,6 +32,16 @@ import { failureOf, verdictOf } from "./queue-failure.ts";
 
 /** How often a lease is renewed while it holds: two renewals may be lost. */
 const RENEWALS_PER_LEASE = 3;
+/** A renewal that comes later than this part of a lease after the one before means that the event loop was held up. */
+const LATE_PER_LEASE = 2 / 3;
+/** Only work that takes longer than this is watched for a cancellation: short work ends by itself. */
+const WATCH_AFTER_MS = 500;
+/** How long one wait for the lease's end lasts: under the limits of the wires. */
+const WATCH_WAIT_MS = 50_000;
+/** How much later its answer may come. */
+const WATCH_SLACK_MS = 10_000;
+/** The pause after a wait that failed, or that told of an end which was none. */
+const WATCH_PAUSE_MS = 1000;
 /** How long a single message about a task may take. */
 const CALL_LIMIT_MS = 10_000;
 /** How long handing back or putting away may take when everything is being stopped. */
@@ -59,11 +75,20 @@ export class Job {
   #stopped: StopReason | undefined;
   /** There is a result, and it is the delivery's business not to lose it. */
   #delivering = false;
+  #over = false;
   #scope: CancelScope | undefined;
+  /** When the lease was last given or renewed, by the monotonic clock. */
+  #renewedAtMs: number;
 
   constructor(options: JobOptions) {
     this.#options = options;
+    this.#renewedAtMs = options.clock.now();
     this.#notes = new Notes(options.clock, (note) => this.#note(note));
+  }
+
+  /** The queue that it was claimed from. */
+  get queue(): TaskQueue {
+    return this.#options.queue;
   }
 
   /** Stops the handler; its task goes back to the queue. */
@@ -76,14 +101,17 @@ export class Job {
     let end: JobEnd = "released";
     try {
       await openNursery(async (nursery) => {
-        nursery.startSoon(() => this.#renewals(), "renew");
+        nursery.startSoon(() => this.#keep(nursery), "renew");
         nursery.startSoon(() => this.#notes.run(), "notes");
         const outcome = await this.#work();
+        // A lease that has run out counts for a renewal and for a result, but not for notes.
+        if (outcome && this.overdueMs !== undefined) await this.renew();
         await this.#notes.flush();
         end = await this.#finish(outcome);
         nursery.cancel("the job is done");
       });
     } finally {
+      this.#over = true;
       // Also when cancelled from outside before there was a result: then the worker is going away.
       if (end === "released" && !this.#delivering) await this.#handBack();
     }
@@ -134,28 +162,88 @@ export class Job {
     return delivered === "accepted" ? outcome.kind : delivered;
   }
 
-  async #renewals(): Promise<void> {
+  /**
+   * Whether the lease should have been renewed before now. Then the event loop was held up, or the queue is away.
+   *
+   * @returns the milliseconds since it was given or renewed; undefined if all is well
+   */
+  get overdueMs(): number | undefined {
+    const { clock, leaseMs } = this.#options;
+    const sinceMs = clock.now() - this.#renewedAtMs;
+    return sinceMs > leaseMs * LATE_PER_LEASE && !this.#over ? sinceMs : undefined;
+  }
+
+  /** Renews the lease now; what comes of it is dealt with here. */
+  async renew(): Promise<void> {
     const { leaseMs, claimed, logger, queue } = this.#options;
+    try {
+      const renew = (signal: AbortSignal): Promise<number> => queue.renew(claimed.lease, leaseMs, { signal });
+      await failAfter(leaseMs / RENEWALS_PER_LEASE, () => abortable(renew));
+      this.#renewedAtMs = this.#options.clock.now();
+    } catch (error) {
+      rethrowIfCancelled(error);
+      if (this.#isLost(error)) return;
+      logger.debug(
+        { taskId: claimed.task.id, ...errorFacts(error) },
+        "a lease could not be renewed this time",
+      );
+    }
+  }
+
+  /** Renews three times a lease. After a while the lease's end is watched for as well. */
+  async #keep(nursery: Nursery): Promise<void> {
+    const { clock, leaseMs } = this.#options;
+    const everyMs = leaseMs / RENEWALS_PER_LEASE;
+    let dueMs = this.#renewedAtMs + everyMs;
+    if (clock.now() < dueMs) await sleep(Math.min(WATCH_AFTER_MS, everyMs));
+    nursery.startSoon(() => this.#watch(), "watch");
     for (;;) {
-      await sleep(leaseMs / RENEWALS_PER_LEASE);
+      const leftMs = dueMs - clock.now();
+      if (leftMs > 0) await sleep(leftMs);
+      this.#sayIfLate(clock.now() - dueMs);
+      await this.renew();
+      if (this.#stopped === "lost") return;
+      dueMs = clock.now() + everyMs;
+    }
+  }
+
+  #sayIfLate(lateMs: number): void {
+    const { claimed, leaseMs, logger } = this.#options;
+    if (lateMs < leaseMs / RENEWALS_PER_LEASE) return;
+    const { id: taskId, type } = claimed.task;
+    logger.warn(
+      { taskId, type, lateMs: Math.round(lateMs), leaseMs },
+      "the event loop was held up, and a lease is renewed late; work that computes for so long belongs into a process of its own",
+    );
+  }
+
+  /** Waits for the end of the lease. Whether it is one, a renewal tells. */
+  async #watch(): Promise<void> {
+    const { claimed, clock, logger, queue } = this.#options;
+    for (;;) {
+      const askedAtMs = clock.now();
       try {
-        const renew = (signal: AbortSignal): Promise<number> =>
-          queue.renew(claimed.lease, leaseMs, { signal });
-        await failAfter(leaseMs / RENEWALS_PER_LEASE, () => abortable(renew));
+        const lost = await failAfter(WATCH_WAIT_MS + WATCH_SLACK_MS, () =>
+          abortable((signal) => queue.lost(claimed.lease, WATCH_WAIT_MS, { signal })),
+        );
+        // What is delivered ends the lease as well.
+        if (this.#delivering) return;
+        if (lost) await this.renew();
+        if (this.#stopped === "lost") return;
       } catch (error) {
         rethrowIfCancelled(error);
-        if (this.#isLost(error)) return;
-        logger.debug(
-          { taskId: claimed.task.id, ...errorFacts(error) },
-          "a lease could not be renewed this time",
-        );
+        // A peer that cannot tell; its renewals do.
+        if (hasCode(error, "E_METHOD_NOT_FOUND") || hasCode(error, "E_NOT_SUPPORTED_BY_PEER")) return;
+        logger.debug({ taskId: claimed.task.id, ...errorFacts(error) }, "a lease could not be watched");
       }
+      await sleep(Math.max(0, WATCH_PAUSE_MS - (clock.now() - askedAtMs)));
     }
   }
 
   /** @returns false if it is worth another try */
   async #note(note: Parameters<TaskQueue["note"]>[1]): Promise<boolean> {
     const { claimed, logger, queue } = this.#options;
+    if (this.overdueMs !== undefined) await this.renew();
     try {
       await failAfter(CALL_LIMIT_MS, () =>
         abortable((signal) => queue.note(claimed.lease, note, { signal })),
@@ -172,10 +260,14 @@ export class Job {
   #isLost(error: unknown): boolean {
     if (verdictOf(error) !== "lost") return false;
     const { claimed, logger } = this.#options;
-    logger.info(
-      { taskId: claimed.task.id, ...errorFacts(error) },
-      "a task is not ours any more; its work is stopped",
-    );
+    const facts = { taskId: claimed.task.id, ...errorFacts(error) };
+    const { overdueMs } = this;
+    if (overdueMs === undefined) logger.info(facts, "a task is not ours any more; its work is stopped");
+    else
+      logger.warn(
+        { ...facts, overdueMs },
+        "a task is not ours any more, since its lease was not renewed in time",
+      );
     this.#stop("lost");
     return true;
   }

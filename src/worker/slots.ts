@@ -11,10 +11,20 @@ interface Waiter {
   readonly resume: (slots: number) => void;
 }
 
+/** Where slots come from. */
+export interface Room {
+  /** Waits in line, and takes its share of what is free: at least one, at most `limit`. @returns how many */
+  reserve(limit: number): Promise<number>;
+  /** Gives back slots. */
+  give(slots: number): void;
+}
+
 /** Counts what is in work or reserved for it, up to a limit. */
-export class Slots {
-  readonly #limit: number;
+export class Slots implements Room {
+  #limit: number;
   #taken = 0;
+  #peak = 0;
+  #lineForms: (() => void) | undefined;
   readonly #line = new Set<Waiter>();
   readonly #idle = new Set<() => void>();
 
@@ -22,12 +32,42 @@ export class Slots {
     this.#limit = limit;
   }
 
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** What is taken beyond a smaller limit stays taken until it is given back. */
+  set limit(slots: number) {
+    this.#limit = slots;
+    this.#serve();
+  }
+
+  /** Whether somebody waits in line. */
+  get isWaitedFor(): boolean {
+    return this.#line.size > 0;
+  }
+
+  /** How many were taken at most since this was last asked. */
+  takePeak(): number {
+    const peak = this.#peak;
+    this.#peak = this.#taken;
+    return peak;
+  }
+
+  /** Waits until somebody waits in line. For one at a time. */
+  async untilWaitedFor(): Promise<void> {
+    await suspend<void>((resume, fail) => {
+      this.#lineForms = resume;
+      if (this.isWaitedFor) resume();
+      return fail;
+    });
+  }
+
   /** How many are in work or reserved. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Waits in line, and takes its share of what is free: at least one, at most `limit`. @returns how many */
   reserve(limit: number): Promise<number> {
     return suspend<number>((resume, fail) => {
       const waiter: Waiter = { limit, resume };
@@ -40,7 +80,6 @@ export class Slots {
     });
   }
 
-  /** Gives back slots. */
   give(slots: number): void {
     this.#taken -= slots;
     this.#serve();
@@ -66,11 +105,40 @@ export class Slots {
   #serve(): void {
     for (const waiter of this.#line) {
       const free = this.#limit - this.#taken;
-      if (free <= 0) return;
+      if (free <= 0) break;
       const slots = Math.min(waiter.limit, Math.max(1, Math.floor(free / this.#line.size)));
       this.#line.delete(waiter);
       this.#taken += slots;
+      this.#peak = Math.max(this.#peak, this.#taken);
       waiter.resume(slots);
     }
+    if (this.isWaitedFor) this.#lineForms?.();
+  }
+}
+
+/** The slots of some types of tasks, within those of the whole worker. */
+export class Share implements Room {
+  readonly #own: Slots;
+  readonly #whole: Slots;
+
+  constructor(own: Slots, whole: Slots) {
+    this.#own = own;
+    this.#whole = whole;
+  }
+
+  async reserve(limit: number): Promise<number> {
+    const own = await this.#own.reserve(limit);
+    let slots = 0;
+    try {
+      slots = await this.#whole.reserve(own);
+      return slots;
+    } finally {
+      this.#own.give(own - slots);
+    }
+  }
+
+  give(slots: number): void {
+    this.#whole.give(slots);
+    this.#own.give(slots);
   }
 }

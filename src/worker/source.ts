@@ -19,7 +19,7 @@ import {
   suspend,
 } from "../nursery/index.ts";
 import { type ClaimedTask, MAX_CLAIM_BATCH, MAX_SKILLS, type TaskQueue } from "../task/queue.ts";
-import type { Slots } from "./slots.ts";
+import type { Room } from "./slots.ts";
 
 /** How long one look waits at the queue: under the limits of the wires, and long enough to cost nothing. */
 const READY_WAIT_MS = 25_000;
@@ -57,7 +57,7 @@ export interface SourceStats {
 /** What a claim loop needs. */
 export interface ClaimLoopOptions {
   readonly source: QueueSource;
-  readonly slots: Slots;
+  readonly slots: Room;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -66,6 +66,8 @@ export interface ClaimLoopOptions {
   readonly types: () => readonly string[];
   readonly skills: () => readonly string[];
   readonly leaseMs: number;
+  /** Done before each claim, with a slot already taken. */
+  readonly beforeClaim: () => Promise<void>;
   /** Told after each answer. */
   readonly onAnswer: () => void;
   /** Starts work on a task, for which a slot has been taken. */
@@ -161,9 +163,10 @@ export class ClaimLoop {
 
   /** Takes slots in its turn and claims as many tasks. */
   async #claim(): Promise<void> {
-    const { slots, begin } = this.#options;
+    const { slots, begin, beforeClaim } = this.#options;
     let unused = await slots.reserve(MAX_CLAIM_BATCH);
     try {
+      await beforeClaim();
       const claimed = await this.#ask(unused);
       this.#answered();
       this.#more = claimed.length === unused;

@@ -16,7 +16,8 @@ import { canonicalType } from "../task/routing.ts";
 import { Delivery } from "./delivery.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { Job, type JobEnd } from "./job.ts";
-import { Slots } from "./slots.ts";
+import { Scaler } from "./scale.ts";
+import { type Room, Share, Slots } from "./slots.ts";
 import { ClaimLoop, type QueueSource, type SourceStats } from "./source.ts";
 
 /** How long tasks that were told to stop may take to hand back their leases. */
@@ -38,6 +39,10 @@ export interface WorkerOptions {
   readonly skills: () => readonly string[];
   /** How many tasks at once, over all sources. At least 1. */
   readonly concurrency: number;
+  /** With how many it begins, to do more only while work waits. Default: as many as `concurrency`, always. */
+  readonly minConcurrency?: number | undefined;
+  /** How many of a type at once, within `concurrency`, by any of its names. Default: as many as there are slots. */
+  readonly concurrencyOf?: ReadonlyMap<string, number> | undefined;
   /** How long a lease holds; renewed three times within. */
   readonly leaseMs: number;
   readonly outbox: OutboxStore;
@@ -67,6 +72,8 @@ export interface WorkerStats {
 export interface Worker {
   /** How many tasks are in work. */
   readonly running: number;
+  /** How many it does at once now. */
+  readonly slots: number;
   stats(): WorkerStats;
   /** Claims from one more queue; one of the same name is replaced. */
   addSource(source: QueueSource): void;
@@ -83,10 +90,40 @@ export interface Worker {
 
 /** Starts a worker in `options.nursery`. Results that an earlier process left in the outbox are delivered first. */
 export function startWorker(options: WorkerOptions): Worker {
-  if (!Number.isSafeInteger(options.concurrency) || options.concurrency < 1) {
+  const { concurrency, minConcurrency = concurrency, concurrencyOf = new Map() } = options;
+  if (
+    ![concurrency, minConcurrency, ...concurrencyOf.values()].every((n) => Number.isSafeInteger(n) && n >= 1)
+  )
     throw new TypeError("a worker runs at least one task at once");
-  }
+  if (minConcurrency > concurrency)
+    throw new TypeError("a worker cannot begin with more slots than it may have");
   return new RunningWorker(options);
+}
+
+/** Types of tasks that are claimed together, and the slots for them. */
+interface Group {
+  readonly types: readonly string[];
+  readonly room: Room;
+}
+
+/** Types with a limit of their own are claimed by themselves: a claim for several may bring too many of one. */
+function groupsOf(
+  types: readonly string[],
+  limits: ReadonlyMap<string, number>,
+  slots: Slots,
+): readonly Group[] {
+  const limitOf = new Map<string, number>();
+  for (const [name, limit] of limits) {
+    const type = canonicalType(name);
+    limitOf.set(type, Math.min(limit, limitOf.get(type) ?? limit));
+  }
+  const free = types.filter((type) => !limitOf.has(type));
+  const groups: Group[] = free.length > 0 ? [{ types: free, room: slots }] : [];
+  for (const type of types) {
+    const limit = limitOf.get(type);
+    if (limit !== undefined) groups.push({ types: [type], room: new Share(new Slots(limit), slots) });
+  }
+  return groups;
 }
 
 class RunningWorker implements Worker {
@@ -94,8 +131,10 @@ class RunningWorker implements Worker {
   readonly #random: () => number;
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #slots: Slots;
+  readonly #groups: readonly Group[];
   readonly #delivery: Delivery;
-  readonly #loops = new Map<string, ClaimLoop>();
+  /** Of each source one for each group of types. */
+  readonly #loops = new Map<string, readonly ClaimLoop[]>();
   /** Loops that were replaced or removed; their tasks still count. */
   readonly #former: ClaimLoop[] = [];
   readonly #jobs = new Set<Job>();
@@ -107,9 +146,15 @@ class RunningWorker implements Worker {
     this.#options = options;
     this.#random = random;
     this.#handlers = new Map(options.handlers.map((handler) => [handler.type, handler]));
-    this.#slots = new Slots(options.concurrency);
+    const { concurrency, minConcurrency = concurrency, concurrencyOf = new Map<string, number>() } = options;
+    this.#slots = new Slots(minConcurrency);
+    this.#groups = groupsOf([...this.#handlers.keys()], concurrencyOf, this.#slots);
     this.#delivery = new Delivery({ outbox, outboxQueue, clock, logger, random });
     options.nursery.startSoon(() => this.#deliver(), "outbox");
+    if (minConcurrency < concurrency) {
+      const scaler = new Scaler({ slots: this.#slots, min: minConcurrency, max: concurrency, clock, logger });
+      options.nursery.startSoon(() => scaler.run(), "slots");
+    }
     for (const source of options.sources) this.addSource(source);
   }
 
@@ -117,8 +162,12 @@ class RunningWorker implements Worker {
     return this.#jobs.size;
   }
 
+  get slots(): number {
+    return this.#slots.limit;
+  }
+
   stats(): WorkerStats {
-    const loops = [...this.#former, ...this.#loops.values()];
+    const loops = [...this.#former, ...[...this.#loops.values()].flat()];
     const sum = (count: keyof ClaimLoop["counts"]): number =>
       loops.reduce((total, loop) => total + loop.counts[count], 0);
     return {
@@ -130,7 +179,9 @@ class RunningWorker implements Worker {
       outboxed: sum("outboxed"),
       delivered: this.#delivery.delivered,
       dropped: this.#delivery.dropped,
-      perSource: Object.fromEntries([...this.#loops].map(([name, loop]) => [name, loop.stats])),
+      perSource: Object.fromEntries(
+        [...this.#loops].map(([name, own]) => [name, sumOf(own.map(({ stats }) => stats))]),
+      ),
     };
   }
 
@@ -138,38 +189,25 @@ class RunningWorker implements Worker {
     // Naming no types would mean "any".
     if (this.#draining || this.#handlers.size === 0) return;
     this.removeSource(source.name);
-    const { nursery, clock, logger, workerId, skills, leaseMs } = this.#options;
-    const loop = new ClaimLoop({
-      source,
-      clock,
-      logger,
-      workerId,
-      skills,
-      leaseMs,
-      random: this.#random,
-      slots: this.#slots,
-      types: () => this.#openTypes(),
-      onAnswer: () => this.#delivery.reachable(source.name),
-      begin: (claimed) => this.#begin(loop, claimed),
-    });
-    this.#loops.set(source.name, loop);
-    nursery.startSoon(() => loop.run(), `claim from ${source.name}`);
+    const loops = this.#groups.map((group) => this.#loopOf(source, group));
+    this.#loops.set(source.name, loops);
+    for (const loop of loops) this.#options.nursery.startSoon(() => loop.run(), `claim from ${source.name}`);
   }
 
-  #openTypes(): readonly string[] {
-    return [...this.#handlers.values()].flatMap(({ type, isOpen }) => (isOpen?.() === false ? [] : [type]));
+  #isOpen(type: string): boolean {
+    return this.#handlers.get(type)?.isOpen?.() !== false;
   }
 
   removeSource(name: string): void {
-    const loop = this.#loops.get(name);
-    if (!loop) return;
-    loop.stop();
+    for (const loop of this.#loops.get(name) ?? []) {
+      loop.stop();
+      this.#former.push(loop);
+    }
     this.#loops.delete(name);
-    this.#former.push(loop);
   }
 
   refresh(): void {
-    for (const loop of this.#loops.values()) loop.refresh();
+    for (const loop of [...this.#loops.values()].flat()) loop.refresh();
   }
 
   drain(drainMs: number): Promise<void> {
@@ -187,7 +225,7 @@ class RunningWorker implements Worker {
   }
 
   async #drain(drainMs: number): Promise<void> {
-    for (const loop of this.#loops.values()) loop.stop();
+    for (const loop of [...this.#loops.values()].flat()) loop.stop();
     const finished = await moveOnAfter(drainMs, () => this.#slots.untilIdle());
     if (!finished.ok) {
       for (const job of this.#jobs) job.drain();
@@ -198,8 +236,36 @@ class RunningWorker implements Worker {
     this.#deliveryScope?.cancel("the worker is drained");
   }
 
+  /**
+   * When the event loop was held up, leases may have run out, and whoever claims next is given their tasks: that must not
+   * be ourselves, in the midst of them.
+   */
+  async #renewOverdue({ queue }: QueueSource): Promise<void> {
+    const overdue = [...this.#jobs].filter((job) => job.queue === queue && job.overdueMs !== undefined);
+    await Promise.all(overdue.map((job) => job.renew()));
+  }
+
+  #loopOf(source: QueueSource, { types, room }: Group): ClaimLoop {
+    const { clock, logger, workerId, skills, leaseMs } = this.#options;
+    const loop: ClaimLoop = new ClaimLoop({
+      source,
+      clock,
+      logger,
+      workerId,
+      skills,
+      leaseMs,
+      random: this.#random,
+      slots: room,
+      types: () => types.filter((type) => this.#isOpen(type)),
+      beforeClaim: () => this.#renewOverdue(source),
+      onAnswer: () => this.#delivery.reachable(source.name),
+      begin: (claimed) => this.#begin(loop, room, claimed),
+    });
+    return loop;
+  }
+
   /** Runs a task in a slot that was taken for it. */
-  #begin(loop: ClaimLoop, claimed: ClaimedTask): void {
+  #begin(loop: ClaimLoop, room: Room, claimed: ClaimedTask): void {
     const { nursery, clock, logger, leaseMs } = this.#options;
     const { source } = loop;
     const deliver = (
@@ -211,10 +277,10 @@ class RunningWorker implements Worker {
     const handler = this.#handlers.get(canonicalType(claimed.task.type));
     const job = new Job({ claimed, queue: source.queue, handler, leaseMs, clock, logger, deliver });
     this.#jobs.add(job);
-    nursery.startSoon(() => this.#run(loop, job), `task ${claimed.task.id}`);
+    nursery.startSoon(() => this.#run(loop, room, job), `task ${claimed.task.id}`);
   }
 
-  async #run(loop: ClaimLoop, job: Job): Promise<void> {
+  async #run(loop: ClaimLoop, room: Room, job: Job): Promise<void> {
     let end: JobEnd = "released";
     try {
       end = await job.run();
@@ -226,7 +292,7 @@ class RunningWorker implements Worker {
     } finally {
       loop.counts[end]++;
       this.#jobs.delete(job);
-      this.#slots.give(1);
+      room.give(1);
     }
   }
 
@@ -236,4 +302,19 @@ class RunningWorker implements Worker {
       await this.#delivery.run();
     });
   }
+}
+
+/** The figures of all claim loops of one source. */
+function sumOf(all: readonly SourceStats[]): SourceStats {
+  const sum = (count: keyof Omit<SourceStats, "state">): number =>
+    all.reduce((total, stats) => total + stats[count], 0);
+  return {
+    state: all.every(({ state }) => state === "up") ? "up" : "down",
+    claimed: sum("claimed"),
+    completed: sum("completed"),
+    failed: sum("failed"),
+    lost: sum("lost"),
+    released: sum("released"),
+    outboxed: sum("outboxed"),
+  };
 }

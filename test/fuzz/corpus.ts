@@ -25,6 +25,8 @@ const RPC: readonly (readonly [string, object])[] = [
   ["task.get", { taskId: "t" }],
   ["task.list", { state: "queued", types: ["echo"], limit: 5 }],
   ["task.wait", { taskId: "t", timeoutMs: 1 }],
+  ["task.lost", { lease, waitMs: 1 }],
+  ["task.follow", { taskId: "t", point: { lines: 1, changedAtMs: 2 }, waitMs: 1 }],
   ["task.stats", {}],
 ];
 

@@ -68,10 +68,11 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];
 
-  const context = (caller: Caller, { signal, progress }: CallFacts): ToolContext => ({
+  const context = (caller: Caller, { signal, progress, isHeard }: CallFacts): ToolContext => ({
     caller,
     signal,
     progress,
+    isHeard,
     selfPeerId: SELF,
     p2p: { running: true, startedAtMs: clock.epochMs(), listenPort: 9710 },
     epochMs: () => clock.epochMs(),

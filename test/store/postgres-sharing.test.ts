@@ -4,9 +4,13 @@ import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import * as z from "zod";
+import { systemClock } from "../../src/clock.ts";
+import { openNursery } from "../../src/nursery/index.ts";
 import { openPostgresStores } from "../../src/store/index.ts";
+import { openLocalQueue } from "../../src/task/local.ts";
 import { claimOf, draft, idsOf, only } from "./conformance/fixtures.ts";
 import { temporaryFolder } from "../support/node-process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
@@ -63,6 +67,28 @@ describe(
       const completedAt = performance.now();
       assert.equal(await waiting, true);
       assert.ok(performance.now() - completedAt < 5000, "only the half-minute look can have told it");
+    });
+
+    it("tells whoever holds a lease in one process that another has cancelled its task", async () => {
+      const url = server?.url("cancel") ?? "";
+      await using here = await openPostgresStores({ url });
+      await using there = await openPostgresStores({ url });
+      await openNursery(async (nursery) => {
+        const [mine, theirs] = [here, there].map(
+          ({ tasks }) => openLocalQueue({ store: tasks, nursery, clock: systemClock }).queue,
+        );
+        assert.ok(mine && theirs);
+        const [receipt] = await theirs.submit([{ type: "t", payload: {} }]);
+        const [claimed] = await mine.claim({ workerId: "w", leaseMs: 600_000 });
+        assert.ok(claimed && receipt);
+        const lost = mine.lost(claimed.lease, 20_000);
+        await pause(200);
+        await theirs.cancel(receipt.taskId, "nobody needs it");
+        const cancelledAt = performance.now();
+        assert.equal(await lost, true);
+        assert.ok(performance.now() - cancelledAt < 2000, "only the half-minute look can have told it");
+        nursery.cancel("the test is done");
+      });
     });
 
     it("gives a task that one process submits to a claim that waits in another", async () => {

@@ -8,6 +8,7 @@ import * as z from "zod";
 const orderSchema = z.discriminatedUnion("do", [
   z.object({ do: z.literal("submit"), count: z.int() }),
   z.object({ do: z.literal("wait"), taskId: z.string() }),
+  z.object({ do: z.literal("cancel"), taskId: z.string() }),
   z.object({ do: z.literal("work"), workerId: z.string(), count: z.int() }),
   z.object({ do: z.literal("cycles"), workerId: z.string(), count: z.int() }),
 ]);
@@ -53,6 +54,7 @@ async function cycles(workerId: string, count: number): Promise<string[]> {
 
 async function obey(order: Order): Promise<unknown> {
   if (order.do === "submit") return submit(order.count);
+  if (order.do === "cancel") return queue.cancel(order.taskId, "nobody needs it");
   if (order.do === "work") return work(order.workerId, order.count);
   if (order.do === "cycles") return cycles(order.workerId, order.count);
   const { finished } = await queue.wait(order.taskId, 20_000);

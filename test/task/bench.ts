@@ -90,6 +90,7 @@ export function storeWith(store: TaskStore, replaced: Partial<TaskStore>): TaskS
     settle: (...args) => store.settle(...args),
     cancel: (...args) => store.cancel(...args),
     get: (...args) => store.get(...args),
+    news: (...args) => store.news(...args),
     leaseOf: (...args) => store.leaseOf(...args),
     list: (...args) => store.list(...args),
     settleDue: (...args) => store.settleDue(...args),

@@ -15,6 +15,7 @@ import {
 import { settled } from "../support/clock.ts";
 import { type Bench, claimOne, code, submitOne } from "./bench.ts";
 import { endings, waiting } from "./conformance-ends.ts";
+import { following } from "./conformance-news.ts";
 
 const ERROR = { code: "E_TOOL_FAILED", message: "no luck", failureClass: "internal" };
 
@@ -27,6 +28,7 @@ export function describeTaskQueue(name: string, open: Opener): void {
   describe(`${name}: leases`, { timeout: 30_000 }, () => leases(open));
   describe(`${name}: the end of a task`, { timeout: 30_000 }, () => endings(open));
   describe(`${name}: waiting`, { timeout: 30_000 }, () => waiting(open));
+  describe(`${name}: following`, { timeout: 30_000 }, () => following(open));
   describe(`${name}: reading`, { timeout: 30_000 }, () => reading(open));
   describe(`${name}: what is refused`, { timeout: 30_000 }, () => refusals(open));
   describe(`${name}: what fits`, { timeout: 30_000 }, () => sizes(open));

@@ -22,7 +22,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   p2p_taskqueue_call_tool: "tool_name* args remote_multiaddr remote_peer_id timeout_s",
   p2p_taskqueue_list_tasks: "status limit task_types remote_multiaddr remote_peer_id",
   p2p_taskqueue_get_task: "task_id* remote_multiaddr remote_peer_id",
-  p2p_taskqueue_wait_task: "task_id* timeout_s remote_multiaddr remote_peer_id",
+  p2p_taskqueue_wait_task: "task_id* timeout_s since remote_multiaddr remote_peer_id",
   p2p_taskqueue_complete_task: "task_id* status result error remote_multiaddr remote_peer_id",
   p2p_taskqueue_heartbeat: "peer_id* clock remote_multiaddr remote_peer_id",
   p2p_taskqueue_cache_get: "key* timeout_s remote_multiaddr remote_peer_id",

@@ -1,9 +1,7 @@
 /** The task-queue tools against a real queue, called through the dispatch as every wire calls them. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { OWNER } from "../../src/authority/caller.ts";
 import { isJsonObject, type JsonObject } from "../../src/content/json.ts";
-import { TestClock } from "../support/clock.ts";
 import { FRIEND, openSmallNode, SELF, type SmallNode } from "../server/support.ts";
 
 describe("task-queue tools", () => {
@@ -69,26 +67,6 @@ describe("task-queue tools", () => {
     assert.equal(answer["ok"], true);
     assert.equal(answer["timed_out"], true);
     assert.equal(objectIn(answer, "task")["status"], "queued");
-  });
-
-  it("tells a caller that wants to know every 15 s that the wait goes on", async () => {
-    const clock = new TestClock();
-    await using timed = await openSmallNode({ clock });
-    const task = { task_type: "t", model_name: "", payload: {} };
-    const { task_id: taskId } = await clock.autojump(timed.call("p2p_taskqueue_submit", task));
-    const seen: unknown[] = [];
-    const onProgress = (...progress: unknown[]): void => void seen.push(progress);
-    const args = { task_id: taskId, timeout_s: 60 };
-    const begunMs = clock.now();
-    const answer = await clock.autojump(
-      timed.server.callTool("p2p_taskqueue_wait_task", args, { caller: OWNER, onProgress }),
-    );
-    assert.deepEqual(
-      seen,
-      [15, 30, 45].map((waited) => [waited, 60, "task is queued"]),
-    );
-    assert.equal(asObject(answer.structuredContent)["timed_out"], true);
-    assert.ok(clock.now() - begunMs <= 60_000);
   });
 
   it("answers at once when a wait gives no time", async () => {

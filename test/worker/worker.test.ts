@@ -246,6 +246,40 @@ describe("a worker", () => {
     assert.deepEqual([stops, worker.running, worker.stats().lost], [[id], 0, 1]);
     assert.equal((await world.read(id)).state, "cancelled");
   });
+
+  it("stops it at once if the work has begun a while ago, whatever the lease", async () => {
+    const { handler, stops } = controlled();
+    const worker = world.start([handler], { leaseMs: 3_600_000 });
+    const id = await world.submit();
+    await settled();
+    world.clock.jump(1000);
+    await settled();
+    await world.queue.cancel(id, "nobody needs it");
+    await settled();
+    assert.deepEqual([stops, worker.running, worker.stats().lost], [[id], 0, 1]);
+  });
+
+  it("goes on without such news where a queue cannot tell, and asks it once", async () => {
+    const { handler, finish, stops } = controlled();
+    let asked = 0;
+    const mute: TaskQueue = {
+      ...world.queue,
+      lost: () => {
+        asked++;
+        return Promise.reject(new MethodNotFoundError("task.lost"));
+      },
+    };
+    world.start([handler], { sources: [{ name: "local", queue: mute }] });
+    const id = await world.submit();
+    await settled();
+    for (let i = 0; i < 10; i++) {
+      world.clock.jump(LEASE_MS / 3);
+      await settled();
+    }
+    finish();
+    await settled();
+    assert.deepEqual([asked, stops, (await world.read(id)).state], [1, [], "completed"]);
+  });
 });
 
 describe("two workers on one queue", () => {

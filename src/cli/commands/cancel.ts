@@ -19,7 +19,7 @@ export const cancel: Command = {
   examples: [
     {
       line: `mcpp cancel 6f1c… --reason "no longer needed"`,
-      does: "a running one stops at its next renewal",
+      does: "a running one stops at once",
     },
   ],
   json: '{"ok":true,"task_id":string}',

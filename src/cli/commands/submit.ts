@@ -1,7 +1,7 @@
 import { duration, integer, onOff, text } from "../../config/kind.ts";
 import type { JsonObject } from "../../content/json.ts";
 import type { Command, Invocation, Option } from "../command.ts";
-import { firstArgument, PEER, TIMEOUT, WAIT_TIMEOUT_MS } from "../options.ts";
+import { firstArgument, FOLLOW, PEER, TIMEOUT, WAIT_TIMEOUT_MS } from "../options.ts";
 
 /** The limits of task/task.ts, without loading it: the node checks again. */
 const MAX_PRIORITY = 10;
@@ -52,12 +52,12 @@ const WAIT: Option<boolean> = {
 /** Submits a task. */
 export const submit: Command = {
   name: "submit",
-  summary: "Put a durable task on a queue and print its id; with --wait, its result.",
+  summary: "Put a durable task on a queue and print its id; with --wait or --follow, its result.",
   args: [
     { name: "<type>", summary: "What kind of work, e.g. echo or tool.call." },
     { name: "[payload]", summary: "Its arguments, a JSON object. Default {}." },
   ],
-  options: [MODEL, SESSION, ONLY_WORKER, PRIORITY, DELAY, KEY, ATTEMPTS, PEER, WAIT, TIMEOUT],
+  options: [MODEL, SESSION, ONLY_WORKER, PRIORITY, DELAY, KEY, ATTEMPTS, PEER, WAIT, FOLLOW, TIMEOUT],
   settings: ["dataDir", "tokenFile"],
   client: true,
   examples: [
@@ -70,9 +70,13 @@ export const submit: Command = {
       line: `mcpp submit text-generation '{"prompt":"Write a haiku","temperature":0}' --model llama3.2 --wait`,
       does: "a text of a worker that has the model",
     },
+    {
+      line: `mcpp submit docker.execute '{"image":"busybox","command":["date"]}' --follow`,
+      does: "what the container writes, while it writes it",
+    },
     { line: "mcpp submit echo --key nightly-2026-11-22 --delay 1h", does: "once, in an hour" },
   ],
-  json: '{"ok":true,"task_id":string,"peer_id":string,"created":boolean,"task"?:object}, task (as p2p_taskqueue_get_task gives it) with --wait',
+  json: '{"ok":true,"task_id":string,"peer_id":string,"created":boolean,"task"?:object}, task (as p2p_taskqueue_get_task gives it) with --wait; with --follow the lines of mcpp wait --follow before it',
 
   async run(invocation) {
     const args = await submitArguments(invocation);
@@ -84,13 +88,14 @@ export const submit: Command = {
     try {
       const receipt = await session.call("p2p_taskqueue_submit", { ...args, ...peerArguments(peer) });
       const taskId = member(receipt, "task_id");
-      if (!invocation.get(WAIT)) {
+      const follow = invocation.get(FOLLOW);
+      if (!invocation.get(WAIT) && !follow) {
         invocation.out.result(taskId, receipt);
         return;
       }
       invocation.out.note(`task ${taskId}`);
       const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
-      const task = await waitForTask(invocation, { taskId, peer, timeoutMs, loaded, session });
+      const task = await waitForTask(invocation, { taskId, peer, follow, timeoutMs, loaded, session });
       invocation.out.result(resultText(task), { ...receipt, task });
     } finally {
       await session.client.close();

@@ -1,6 +1,6 @@
 /** Settings of the workers and of mounted servers. */
-import { duration, integer, type Kind, list, named, text } from "../kind.ts";
-import type { MountConfig } from "../node-config.ts";
+import { BadValue, duration, integer, type Kind, list, named, text } from "../kind.ts";
+import type { MountConfig, TypeLimit } from "../node-config.ts";
 import { queueName } from "./addresses.ts";
 import { names, none, type SettingTable } from "./setting.ts";
 
@@ -17,13 +17,52 @@ const mounts: Kind<readonly MountConfig[]> = named(
   (name, target) => ({ name, target }),
 );
 
+const LIMITS_ALLOWED = `type=n, the type any name of a task type, n a whole number from 1 to ${MAX_WORKERS}`;
+const namedLimits: Kind<readonly TypeLimit[]> = named(/^[^\s=]{1,256}$/, LIMITS_ALLOWED, (name, target) => {
+  if (!/^\d{1,3}$/.test(target) || Number(target) < 1 || Number(target) > MAX_WORKERS)
+    throw new BadValue(`must be ${LIMITS_ALLOWED}, not what '${name}' has`);
+  return { name, target };
+});
+/** Several may also stand in one text, with commas between them, and a table has numbers. */
+const typeLimits: Kind<readonly TypeLimit[]> = {
+  ...namedLimits,
+  placeholder: "type=n",
+  read: (raw, place) => namedLimits.read(separated(raw), place),
+};
+
+function separated(raw: unknown): unknown {
+  if (typeof raw === "string") return raw.split(",").map((part) => part.trim());
+  if (Array.isArray(raw)) return raw.flatMap(separated);
+  if (typeof raw !== "object" || raw === null) return raw;
+  return Object.fromEntries(
+    Object.entries(raw).map(([name, n]) => [name, typeof n === "number" ? String(n) : n]),
+  );
+}
+
 /** What the node works on, and the servers it mounts. */
-export const WORK: Pick<SettingTable, "workers" | "workFor" | "workerId" | "leaseMs" | "mounts"> = {
+export const WORK: Pick<
+  SettingTable,
+  "workers" | "minWorkers" | "concurrency" | "workFor" | "workerId" | "leaseMs" | "mounts"
+> = {
   workers: {
     ...names("workers"),
     kind: integer("n", 0, MAX_WORKERS),
     fallback: () => 4,
     summary: "How many tasks the node works on at once; 0 does not work.",
+  },
+  minWorkers: {
+    ...names("workers-min"),
+    kind: integer("n", 1, MAX_WORKERS),
+    fallback: none,
+    fallbackText: "as many as workers, always",
+    summary: "With how many at once it begins; it does more, up to workers, only while work waits.",
+  },
+  concurrency: {
+    ...names("concurrency"),
+    kind: typeLimits,
+    fallback: () => [],
+    fallbackText: "none",
+    summary: "How many tasks of a type at once, within workers, such as docker.execute=2.",
   },
   workFor: {
     ...names("work-for"),

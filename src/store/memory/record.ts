@@ -26,6 +26,8 @@ export interface TaskRecord extends TaskFacts {
   result: string | undefined;
   error: TaskError | undefined;
   logs: LogLine[];
+  /** How many lines it has ever written. */
+  lines: number;
   history: TaskEvent[];
 }
 
@@ -57,6 +59,7 @@ export function recordOf(draft: TaskDraft, seq: number, nowMs: number): TaskReco
     result: undefined,
     error: undefined,
     logs: [],
+    lines: 0,
     history: [{ atMs: nowMs, kind: "submitted" }],
   };
 }

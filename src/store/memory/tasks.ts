@@ -19,6 +19,7 @@ import type {
   Settlement,
   StoreClaim,
   StoredClaim,
+  StoredNews,
   Survey,
   TaskDraft,
   TaskStore,
@@ -120,6 +121,7 @@ export class MemoryTaskStore implements TaskStore {
     if (note.logs) {
       const lines = note.logs.map(({ atMs, stream, message }) => ({ atMs, stream, message }));
       record.logs = [...record.logs, ...lines].slice(-MAX_LOG_LINES);
+      record.lines += Math.min(lines.length, MAX_LOG_LINES);
     }
     record.updatedAtMs = nowMs;
   }
@@ -153,6 +155,20 @@ export class MemoryTaskStore implements TaskStore {
     this.#lifetime.check();
     const record = this.#tasks.get(taskId);
     return record && taskOfRecord(record);
+  }
+
+  async news(taskId: string, afterLine: number): Promise<StoredNews | undefined> {
+    this.#lifetime.check();
+    const record = this.#tasks.get(taskId);
+    if (!record) return undefined;
+    const { lines, logs } = record;
+    const asked = Math.max(0, Math.min(lines - afterLine, logs.length));
+    return {
+      task: summaryOf(record),
+      progress: parseObject(record.progress),
+      logs: logs.slice(logs.length - asked),
+      lines,
+    };
   }
 
   async leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined> {

@@ -1,7 +1,7 @@
 /** Reads tasks, each answer with one statement. */
 import * as z from "zod";
 import type { QueueStats, TaskFilter, TaskPage } from "../../task/queue.ts";
-import type { LaneChoice, Survey } from "../../task/store.ts";
+import type { LaneChoice, StoredNews, Survey } from "../../task/store.ts";
 import type { LogLine, Task, TaskEvent } from "../../task/task.ts";
 import { CHECKED_COLUMNS, checkTask } from "../checksum.ts";
 import { cursorAfter, seqOfCursor } from "../cursor.ts";
@@ -13,6 +13,7 @@ import {
   historyOf,
   jsonOf,
   logLineOf,
+  objectOf,
   parsed,
   type Row,
   taskFacts,
@@ -48,6 +49,29 @@ export async function taskById(database: Database, taskId: string): Promise<Task
   checkTask(row);
   const facts = taskFacts(row);
   return taskOf(facts, bodiesOf(row, ...recordOf(row, facts.createdAtMs)));
+}
+
+const NEWS = `
+  SELECT ${FACT_COLUMNS}, o.progress, (SELECT coalesce(max(n), 0) FROM logs WHERE seq = t.seq) AS lines,
+         (SELECT json_agg(json_build_object('at_ms', g.at_ms, 'stream', g.stream, 'message', g.message) ORDER BY g.n)::text
+            FROM logs g WHERE g.seq = t.seq AND g.n > $2) AS log_rows
+    FROM tasks t LEFT JOIN outcomes o ON o.seq = t.seq WHERE t.id = $1`;
+
+const newsRow = z.object({ progress: z.string().nullable(), lines: z.int() });
+
+/** What is shown of a task to somebody who has seen its first log lines. */
+export async function newsOf(
+  database: Database,
+  taskId: string,
+  afterLine: number,
+): Promise<StoredNews | undefined> {
+  // No line has a number beyond this; a larger one would not be an integer of the server.
+  const after = Math.min(afterLine, 2 ** 31 - 1);
+  const [row] = await database.query(NEWS, [taskId, after]);
+  if (!row) return undefined;
+  const { progress, lines } = parsed(newsRow, row);
+  const logs = rowsIn(row["log_rows"]).map(logLineOf);
+  return { task: summaryOf(taskFacts(row)), progress: objectOf(progress), logs, lines };
 }
 
 const listedRows = z.array(z.record(z.string(), z.unknown()));

@@ -9,6 +9,7 @@ import type {
   Settlement,
   StoreClaim,
   StoredClaim,
+  StoredNews,
   Survey,
   TaskDraft,
   TaskStore,
@@ -25,7 +26,7 @@ import { type InsertCall, insertTasks } from "./insert.ts";
 import { LaneRound } from "./lanes.ts";
 import { actUnderLeases, findLease, type LeaseAction, type LeaseCall } from "./lease.ts";
 import { PRUNE_BATCH, pruneTasks, tidy } from "./prune.ts";
-import { anyReady, listTasks, readStats, surveyTasks, taskById } from "./read.ts";
+import { anyReady, listTasks, newsOf, readStats, surveyTasks, taskById } from "./read.ts";
 
 /** How often what transactions leave behind is tidied. */
 const TIDY_EVERY_MS = 10_000;
@@ -113,6 +114,11 @@ export class PostgresTaskStore implements TaskStore {
   async get(taskId: string): Promise<Task | undefined> {
     this.#lifetime.check();
     return taskById(this.#database, taskId);
+  }
+
+  async news(taskId: string, afterLine: number): Promise<StoredNews | undefined> {
+    this.#lifetime.check();
+    return newsOf(this.#database, taskId, afterLine);
   }
 
   async leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined> {

@@ -1,6 +1,7 @@
 /** Reads tasks. Nothing here waits for a write: what was acknowledged is in the file already. */
 import * as z from "zod";
 import type { QueueStats, TaskFilter, TaskPage } from "../../task/queue.ts";
+import type { StoredNews } from "../../task/store.ts";
 import type { LogLine, Task, TaskEvent } from "../../task/task.ts";
 import { StoreCorruptError } from "../../errors.ts";
 import { cursorAfter, seqOfCursor } from "../cursor.ts";
@@ -10,7 +11,16 @@ import { summaryOf, taskOf } from "../task-view.ts";
 import { CHECKED_COLUMNS, checkTask } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { CORRUPT_HINT } from "./failure.ts";
-import { bodiesOf, FACT_COLUMNS, historyOf, logLineOf, parsed, submittedAt, taskFacts } from "../rows.ts";
+import {
+  bodiesOf,
+  FACT_COLUMNS,
+  historyOf,
+  logLineOf,
+  objectOf,
+  parsed,
+  submittedAt,
+  taskFacts,
+} from "../rows.ts";
 
 const WHOLE_TASK = `
   SELECT ${FACT_COLUMNS}, ${CHECKED_COLUMNS}
@@ -24,6 +34,23 @@ const HISTORY = "SELECT n, at_ms, kind, worker_id, token, detail FROM history WH
 export function taskById(connection: Connection, taskId: string): Task | undefined {
   const row = connection.get(BY_ID, [taskId]);
   return row && wholeTask(connection, row);
+}
+
+const NEWS = `
+  SELECT ${FACT_COLUMNS}, o.progress, (SELECT coalesce(max(n), 0) FROM logs WHERE seq = t.seq) AS lines
+    FROM tasks t LEFT JOIN outcomes o ON o.seq = t.seq WHERE t.id = ?1`;
+const LOGS_AFTER = "SELECT at_ms, stream, message FROM logs WHERE seq = ?1 AND n > ?2 ORDER BY n";
+
+const newsRow = z.object({ progress: z.string().nullable(), lines: z.int() });
+
+/** What is shown of a task to somebody who has seen its first log lines. */
+export function newsOf(connection: Connection, taskId: string, afterLine: number): StoredNews | undefined {
+  const row = connection.get(NEWS, [taskId]);
+  if (!row) return undefined;
+  const { progress, lines } = parsed(newsRow, row);
+  const facts = taskFacts(row);
+  const logs = lines > afterLine ? connection.all(LOGS_AFTER, [facts.seq, afterLine]).map(logLineOf) : [];
+  return { task: summaryOf(facts), progress: objectOf(progress), logs, lines };
 }
 
 /** The row of a task's submission number that is known to exist, for {@link leasedTask}. */

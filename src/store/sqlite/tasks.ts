@@ -7,6 +7,7 @@ import type {
   Settlement,
   StoreClaim,
   StoredClaim,
+  StoredNews,
   Survey,
   TaskDraft,
   TaskStore,
@@ -23,7 +24,7 @@ import { LaneScan } from "./lanes.ts";
 import { addNote, cancelTask, findLease, renewLease, settleLease } from "./lease.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { PRUNE_BATCH, pruneTasks } from "./prune.ts";
-import { listTasks, readStats, taskById } from "./read.ts";
+import { listTasks, newsOf, readStats, taskById } from "./read.ts";
 import { surveyTasks } from "./survey.ts";
 
 /** The durable queue of a node. */
@@ -95,6 +96,11 @@ export class SqliteTaskStore implements TaskStore {
   async get(taskId: string): Promise<Task | undefined> {
     this.#lifetime.check();
     return taskById(this.#connection, taskId);
+  }
+
+  async news(taskId: string, afterLine: number): Promise<StoredNews | undefined> {
+    this.#lifetime.check();
+    return newsOf(this.#connection, taskId, afterLine);
   }
 
   async leaseOf(taskId: string): Promise<(HeldLease & { readonly workerId: string }) | undefined> {

@@ -7,7 +7,7 @@ import { deadlineOf, targetFields, targetOf, timeoutField } from "./target.ts";
 export const cancelTask: Tool = defineTool({
   name: "p2p_taskqueue_cancel_task",
   description:
-    "Cancel a queued or running task that is no longer needed. A running one stops when its worker next renews its lease.",
+    "Cancel a queued or running task that is no longer needed. The worker of a running one is told and stops.",
   input: z.strictObject({
     task_id: z.string().trim().min(1).describe("Id of the task"),
     reason: z.string().default("").describe("Why, for its history"),

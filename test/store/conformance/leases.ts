@@ -124,4 +124,26 @@ export function leaseConformance(open: OpenStores): void {
     assert.deepEqual([task?.logs.length, task?.logs[0], task?.logs.at(-1)], [200, line(3), line(202)]);
     assert.equal(task?.updatedAtMs, 4);
   });
+
+  it("shows whoever follows the lines beyond those they have seen, without the bodies", async () => {
+    await using stores = await open();
+    assert.equal(await stores.tasks.news("a", 0), undefined);
+    await stores.tasks.insert([draft("a")], 0);
+    const lease = leaseOf(await claimOne(stores.tasks));
+    const some = (from: number, count: number): LogLine[] =>
+      Array.from({ length: count }, (_, i) => line(from + i));
+    assert.deepEqual((await stores.tasks.news("a", 0))?.logs, []);
+    await stores.tasks.note(lease, { progress: { done: 1 }, logs: some(1, 2) }, 1);
+    const { task, ...first } = (await stores.tasks.news("a", 1)) ?? {};
+    assert.deepEqual(first, { progress: { done: 1 }, logs: [line(2)], lines: 2 });
+    assert.deepEqual([task?.id, task?.state, task?.updatedAtMs], ["a", "running", 1]);
+    await stores.tasks.note(lease, { logs: some(3, 200) }, 2);
+    const second = await stores.tasks.news("a", 1);
+    assert.deepEqual([second?.lines, second?.logs.length, second?.logs[0]], [202, 200, line(3)]);
+    for (const beyond of [202, 9e9]) assert.deepEqual((await stores.tasks.news("a", beyond))?.logs, []);
+    await stores.tasks.settle(lease, { kind: "released", reason: "" }, 3);
+    const again = leaseOf(await claimOne(stores.tasks, 3, { leaseUntilMs: 9000 }));
+    await stores.tasks.note(again, { logs: [line(203)] }, 4);
+    assert.deepEqual((await stores.tasks.news("a", 202))?.logs, [line(203)]);
+  });
 }
