@@ -32,6 +32,7 @@ function serverSettings(
   | "host"
   | "port"
   | "mountPath"
+  | "processes"
   | "corsOrigins"
   | "p2p"
   | "listen"
@@ -54,6 +55,7 @@ function serverSettings(
     host: value("host"),
     port: value("port"),
     mountPath: value("mountPath"),
+    processes: value("processes"),
     corsOrigins: value("corsOrigins"),
     p2p: value("p2p"),
     listen: value("listen"),

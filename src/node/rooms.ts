@@ -17,6 +17,8 @@ export interface Serving {
   introduce(introduction: Introduction): void;
   /** Starts HTTP, if the configuration wants it. @returns the URL of the MCP endpoint */
   listen(): Promise<string | undefined>;
+  /** Lets HTTP's connections end while others take over, within the drain time. */
+  drain(): Promise<void>;
   /** A transport from within this process, for the owner. */
   connect(): Promise<Transport>;
   /** Serves standard input and output until the input ends. */

@@ -1,9 +1,11 @@
 /** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
 import { UnreachableError } from "../errors.ts";
+import type { OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
 import { containersOf } from "./containers.ts";
 import type { Foundation } from "./foundation.ts";
+import { isFirst, slotsOf } from "./processes/share.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
 
 /** The name of the own queue among a worker's sources. */
@@ -26,7 +28,8 @@ export async function openWork(
   workerId: string,
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
-  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  const slots = slotsOf(config, foundation.share);
+  if (slots === 0) return { taskTypes: [], slots: 0, running: 0 };
   const containers = await containersOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
@@ -43,9 +46,9 @@ export async function openWork(
     sources: [{ name: OWN_QUEUE, queue: own }, ...far.sources],
     handlers,
     skills: () => serving.toolNames().map((name) => `tool:${name}`),
-    concurrency: config.workers,
+    concurrency: slots,
     leaseMs: config.leaseMs,
-    outbox: stores.outbox,
+    outbox: isFirst(foundation.share) ? stores.outbox : ownQueueOnly(stores.outbox),
     outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
@@ -55,7 +58,7 @@ export async function openWork(
   far.follow(worker);
   return workOf(
     worker,
-    config.workers,
+    slots,
     handlers.map((handler) => handler.type),
   );
 }
@@ -68,9 +71,11 @@ interface FarQueues {
 }
 
 async function farQueues(
-  { config, nursery, logger, table }: Foundation,
+  { config, nursery, logger, table, share }: Foundation,
   { host }: Network,
 ): Promise<FarQueues> {
+  // The first process works for other nodes.
+  if (!isFirst(share)) return { sources: [], queueOf: refuse, follow: () => undefined };
   if (host === undefined) {
     for (const name of config.workFor) refuse(name);
     return { sources: [], queueOf: refuse, follow: () => undefined };
@@ -94,6 +99,17 @@ function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Wo
     get running() {
       return worker.running;
     },
+  };
+}
+
+/** What waits for other nodes is delivered by the first process. */
+function ownQueueOnly(outbox: OutboxStore): OutboxStore {
+  return {
+    put: (entry) => outbox.put(entry),
+    queues: async () => (await outbox.queues()).filter((name) => name === OWN_QUEUE),
+    keys: (queue, limit) => outbox.keys(queue, limit),
+    get: (queue, lease) => outbox.get(queue, lease),
+    remove: (queue, lease) => outbox.remove(queue, lease),
   };
 }
 

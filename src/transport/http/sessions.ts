@@ -27,6 +27,8 @@ interface Session {
 
 /** What {@link Sessions} needs. */
 export interface SessionsOptions {
+  /** How the ids of the sessions begin. */
+  readonly prefix: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly max: number;
@@ -59,9 +61,9 @@ export class Sessions {
   async open(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void> {
     this.#makeRoom();
     this.#opening++;
-    const { clock, attach } = this.#options;
+    const { prefix, clock, attach } = this.#options;
     const transport = new NodeStreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomUUID(),
+      sessionIdGenerator: () => `${prefix}${randomUUID()}`,
       onsessioninitialized: (id) => {
         this.#sessions.set(id, { transport, busy: 0, usedMs: clock.now() });
         this.#sweepLater();

@@ -1,0 +1,57 @@
+/** What the parent and the processes of a node say to each other, over Node's IPC channel. */
+import { Socket } from "node:net";
+import * as z from "zod";
+import type { ProcessShare } from "./share.ts";
+
+/** What a process needs to begin, besides its configuration. */
+export type Assignment = Omit<ProcessShare, "deliver">;
+
+const assignmentSchema: z.ZodType<Assignment> = z.object({
+  slot: z.int().min(0),
+  count: z.int().min(1),
+  sockets: z.string(),
+  origin: z.string(),
+});
+
+/** What the parent says. A connection comes with `connection`. */
+export type Order =
+  | { readonly kind: "begin"; readonly share: Assignment }
+  | { readonly kind: "connection" }
+  /** End after the connections have ended: another process takes the place. */
+  | { readonly kind: "replace" }
+  /** End. */
+  | { readonly kind: "end" };
+
+const orderSchema: z.ZodType<Order> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("begin"), share: assignmentSchema }),
+  z.object({ kind: z.literal("connection") }),
+  z.object({ kind: z.literal("replace") }),
+  z.object({ kind: z.literal("end") }),
+]);
+
+/** What a process says of itself when it is ready. */
+export interface ReadyFacts {
+  readonly peerId: string;
+  readonly url: string;
+  readonly multiaddrs: readonly string[];
+}
+
+const readySchema: z.ZodType<{ readonly kind: "ready"; readonly facts: ReadyFacts }> = z.object({
+  kind: z.literal("ready"),
+  facts: z.object({ peerId: z.string(), url: z.string(), multiaddrs: z.array(z.string()) }),
+});
+
+/** The order in a message. @throws ZodError for anything else */
+export function orderIn(message: unknown): Order {
+  return orderSchema.parse(message);
+}
+
+/** The facts in a process's message. @throws ZodError for anything else */
+export function readyIn(message: unknown): ReadyFacts {
+  return readySchema.parse(message).facts;
+}
+
+/** The connection that came with a message; undefined if it broke on the way. */
+export function connectionOf(handle: unknown): Socket | undefined {
+  return handle instanceof Socket ? handle : undefined;
+}
