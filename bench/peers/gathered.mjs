@@ -6,7 +6,7 @@ export function gathered(most, work) {
   let waiting = [];
   const flush = async () => {
     const batch = waiting.splice(0, most);
-    if (waiting.length > 0) setImmediate(flush);
+    if (waiting.length > 0) setImmediate(() => void flush());
     try {
       const values = await work(batch.map(({ input }) => input));
       batch.forEach(({ resolve }, i) => resolve(values[i]));
@@ -16,7 +16,7 @@ export function gathered(most, work) {
   };
   return (input) =>
     new Promise((resolve, reject) => {
-      if (waiting.length === 0) setImmediate(flush);
+      if (waiting.length === 0) setImmediate(() => void flush());
       waiting.push({ input, resolve, reject });
     });
 }

@@ -3,7 +3,7 @@
  * uses inside, those that come together at once, as its local queue does.
  */
 import { makeWorkerUtils } from "graphile-worker";
-import pg from "pg";
+import { Pool } from "pg";
 import { PAYLOAD, serveQueue } from "../contestants/queue-driver.ts";
 import { gathered } from "./gathered.mjs";
 
@@ -15,7 +15,7 @@ const { batchCompleteJobs } = await inside("sql/completeJobs.js");
 
 const [url] = process.argv.slice(2);
 // As many connections as ours has.
-const pgPool = new pg.Pool({ connectionString: url, max: 5 });
+const pgPool = new Pool({ connectionString: url, max: 5 });
 pgPool.on("error", (error) => console.error(error));
 pgPool.on("connect", (client) => client.on("error", (error) => console.error(error)));
 const options = { pgPool };

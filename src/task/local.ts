@@ -226,6 +226,7 @@ class QueueCore {
       store: this.#store,
       logger: this.#logger,
       watched: () => this.#watches.taskIds(),
+      waiting: () => this.#watches.size > 0 || this.#claims.parked.inUse,
       onSurvey: (survey) => this.#catchUp(survey),
     });
   }
