@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { NodeConfig } from "../../config.ts";
-import { ShuttingDownError } from "../../errors.ts";
+import { ConfigError, ShuttingDownError } from "../../errors.ts";
 import { createNode } from "../../node.ts";
 import { abandonOnCancel, shield } from "../../nursery/index.ts";
 import { type Assignment, connectionOf, type Order, orderIn } from "./message.ts";
@@ -19,7 +19,11 @@ const CLOSE_MS = 15_000;
  */
 export async function runMember(config: NodeConfig): Promise<void> {
   using parent = new Parent();
-  const share = await abandonOnCancel(parent.assignment);
+  const { dataDir, ...share } = await abandonOnCancel(parent.assignment);
+  if (config.dataDir !== dataDir)
+    throw new ConfigError("data-dir", undefined, `cannot change while the node runs in ${dataDir}`, {
+      hint: "end the node and start it again",
+    });
   const node = await createNode(config, { share: { ...share, deliver: (take) => parent.deliver(take) } });
   try {
     const { peerId, url, multiaddrs } = node;

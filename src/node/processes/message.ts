@@ -4,13 +4,17 @@ import * as z from "zod";
 import type { ProcessShare } from "./share.ts";
 
 /** What a process needs to begin, besides its configuration. */
-export type Assignment = Omit<ProcessShare, "deliver">;
+export interface Assignment extends Omit<ProcessShare, "deliver"> {
+  /** The data folder that the parent has locked. */
+  readonly dataDir: string;
+}
 
 const assignmentSchema: z.ZodType<Assignment> = z.object({
   slot: z.int().min(0),
   count: z.int().min(1),
   sockets: z.string(),
   origin: z.string(),
+  dataDir: z.string(),
 });
 
 /** What the parent says. A connection comes with `connection`. */
