@@ -19,6 +19,7 @@ import { openWork } from "./node/work.ts";
 import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
+import type { SessionRecord } from "./transport/index.ts";
 
 /** A running node. */
 export interface Node extends AsyncDisposable {
@@ -43,8 +44,10 @@ export interface Node extends AsyncDisposable {
   /**
    * Lets the HTTP connections end that another process of the node takes over, see `HttpServer.drain`; then it can be closed
    * without a request being refused.
+   *
+   * @returns the sessions that the other process goes on with, see `ProcessShare.sessions`
    */
-  drain(): Promise<void>;
+  drain(): Promise<readonly SessionRecord[]>;
   /**
    * Shuts down: stops taking work, lets running tasks finish within the drain time or hands their leases back,
    * flushes, and closes everything in reverse order. Idempotent.

@@ -161,7 +161,7 @@ function waysIn({
       closers.add("HTTP", () => listening.close());
       return listening.url;
     },
-    drain: async () => http?.drain(Math.max(config.drainMs, MIN_HTTP_DRAIN_MS)),
+    drain: async () => (await http?.drain(Math.max(config.drainMs, MIN_HTTP_DRAIN_MS))) ?? [],
     async connect() {
       const [near, far] = memoryPair();
       await server.serveStream(far, OWNER);

@@ -8,16 +8,17 @@ import type { Nursery } from "../nursery/index.ts";
 import { sendJson } from "./http/answer.ts";
 import { HttpChannel } from "./http/channel.ts";
 import { createEndpoint, type Endpoint } from "./http/endpoint.ts";
-import { type HandedConnections, takeHanded } from "./http/handed.ts";
+import { type HandedConnections, leaveSocket, takeHanded } from "./http/handed.ts";
 import type { SchemaLookup } from "./http/headers.ts";
 import { HTTP_LIMITS } from "./http/limits.ts";
 import { listenAt, originOf, requireLoopback } from "./http/listen.ts";
 import { OpenResponses } from "./http/open-responses.ts";
 import type { PlainToolLookup } from "./http/plain-call.ts";
 import { SiblingRequests } from "./http/sibling.ts";
-import { DEFAULT_MAX_SESSIONS, Sessions } from "./http/sessions.ts";
+import { DEFAULT_MAX_SESSIONS, type SessionRecord, Sessions } from "./http/sessions.ts";
 
 export type { HandedConnections } from "./http/handed.ts";
+export type { SessionRecord } from "./http/sessions.ts";
 export { KEEP_ALIVE_MS } from "./http/channel.ts";
 export { MAX_HTTP_BODY_BYTES } from "./http/body.ts";
 export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
@@ -26,6 +27,9 @@ export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
 export const DEFAULT_MCP_PATH = "/mcp";
 /** How long running requests may take to end when the server closes. */
 export const HTTP_DRAIN_MS = 5000;
+
+/** How long other processes may take to end their connections: longer than one lasts without a request. */
+const SIBLINGS_DRAIN_MS = 7000;
 
 /** What {@link startHttp} needs. */
 export interface HttpOptions {
@@ -64,8 +68,9 @@ export interface HttpServer {
    * says that its connection closes, and a connection without a request is kept until its client cannot use it any more.
    *
    * @param limitMs - how long running requests may take to end
+   * @returns the sessions that the other process goes on with
    */
-  drain(limitMs: number): Promise<void>;
+  drain(limitMs: number): Promise<readonly SessionRecord[]>;
   /** Takes no more requests, lets the running ones end for up to {@link HTTP_DRAIN_MS}, and ends the rest. Idempotent. */
   close(): Promise<void>;
 }
@@ -115,7 +120,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   server.maxHeadersCount = HTTP_LIMITS.maxHeaders.value;
   await options.attachModern(channel);
   try {
-    await (options.handed ? takeHanded(server, options.handed) : listenAt(server, host, port));
+    await (options.handed
+      ? takeHanded(server, options.handed, path, (error) =>
+          logger.warn({ err: error }, "a session of the process before could not be taken over"),
+        )
+      : listenAt(server, host, port));
   } catch (error) {
     await channel.close();
     throw error;
@@ -124,7 +133,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   let closing: Promise<void> | undefined;
   return {
     url: `${options.handed?.origin ?? originOf(server, host)}${path}`,
-    drain: (limitMs) => open.connectionsDrained(clock, limitMs),
+    drain: (limitMs) => drained(open, sessions, options, limitMs),
     close: () => (closing ??= closeServer(server, open, clock, ends)),
   };
 }
@@ -142,6 +151,19 @@ async function closeServer(
   await Promise.all(ends.map((end) => end()));
   server.closeAllConnections();
   await closed;
+}
+
+/** First clients go, then nobody connects from other processes any more, and at last those have gone. */
+async function drained(
+  open: OpenResponses,
+  sessions: Sessions,
+  { clock, handed }: HttpOptions,
+  limitMs: number,
+): Promise<readonly SessionRecord[]> {
+  await open.clientsDrained(clock, limitMs);
+  if (handed) await leaveSocket(handed);
+  await open.siblingsDrained(clock, SIBLINGS_DRAIN_MS);
+  return sessions.records();
 }
 
 /** Slow clients are answered 408 and cut off by node:http itself. */

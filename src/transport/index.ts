@@ -7,6 +7,7 @@ export {
   type HttpOptions,
   type HttpServer,
   MAX_HTTP_BODY_BYTES,
+  type SessionRecord,
   startHttp,
 } from "./http.ts";
 export { listenAt, originOf, requireLoopback } from "./http/listen.ts";

@@ -87,6 +87,17 @@ async function load(
   return ids;
 }
 
+/** Calls in one session until told to stop. */
+async function oldLoad(client: Client, stop: AbortSignal): Promise<string[]> {
+  const answered: string[] = [];
+  while (!stop.aborted) {
+    const { isError } = await client.callTool({ name: "p2p_taskqueue_cache_has", arguments: { key: "x" } });
+    assert.notEqual(isError, true);
+    answered.push("");
+  }
+  return answered;
+}
+
 describe("a node of several processes", { skip: process.platform !== "linux", timeout: 300_000 }, () => {
   it("starts a process again that was killed, and leaves none behind when the parent is killed", async () => {
     using folder = temporaryFolder();
@@ -154,6 +165,7 @@ describe("a node of several processes", { skip: process.platform !== "linux", ti
       try {
         const clients = await Promise.all(Array.from({ length: 6 }, fresh));
         const loads = clients.map((client) => load(client, stop.signal, fresh));
+        for (let i = 0; i < 3; i++) loads.push(session(node, (client) => oldLoad(client, stop.signal)));
         const failed = Promise.race(loads.map((one) => one.then(() => new Promise<never>(() => undefined))));
         node.process.kill("SIGHUP");
         const replaced = until(
@@ -175,11 +187,11 @@ describe("a node of several processes", { skip: process.platform !== "linux", ti
 });
 
 /** A session of the initialize era, whose requests come on many connections. */
-async function session(node: NodeProcess, use: (client: Client) => Promise<void>): Promise<void> {
+async function session<T>(node: NodeProcess, use: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ name: "old", version: "1" });
   await client.connect(new StreamableHTTPClientTransport(new URL(node.mcp)));
   try {
-    await use(client);
+    return await use(client);
   } finally {
     await client.close();
   }

@@ -29,7 +29,10 @@ export async function runMember(config: NodeConfig): Promise<void> {
     const { peerId, url, multiaddrs } = node;
     process.send?.({ kind: "ready", facts: { peerId, url: url ?? "", multiaddrs } });
     const order = await abandonOnCancel(Promise.race([parent.end, node.ended]));
-    if (order === "replace") await abandonOnCancel(node.drain());
+    if (order === "replace") {
+      const sessions = await abandonOnCancel(node.drain());
+      process.send?.({ kind: "sessions", sessions });
+    }
   } finally {
     // Whatever hangs, no process outlives the node.
     setTimeout(() => process.exit(1), config.drainMs + 2 * CLOSE_MS).unref();

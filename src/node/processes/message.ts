@@ -1,6 +1,7 @@
 /** What the parent and the processes of a node say to each other, over Node's IPC channel. */
 import { Socket } from "node:net";
 import * as z from "zod";
+import type { SessionRecord } from "../../transport/index.ts";
 import type { ProcessShare } from "./share.ts";
 
 /** What a process needs to begin, besides its configuration. */
@@ -9,12 +10,17 @@ export interface Assignment extends Omit<ProcessShare, "deliver"> {
   readonly dataDir: string;
 }
 
+const sessionsSchema: z.ZodType<readonly SessionRecord[]> = z.array(
+  z.object({ id: z.string(), initialize: z.unknown() }),
+);
+
 const assignmentSchema: z.ZodType<Assignment> = z.object({
   slot: z.int().min(0),
   count: z.int().min(1),
   sockets: z.string(),
   origin: z.string(),
   dataDir: z.string(),
+  sessions: sessionsSchema,
 });
 
 /** What the parent says. A connection comes with `connection`. */
@@ -40,19 +46,28 @@ export interface ReadyFacts {
   readonly multiaddrs: readonly string[];
 }
 
-const readySchema: z.ZodType<{ readonly kind: "ready"; readonly facts: ReadyFacts }> = z.object({
-  kind: z.literal("ready"),
-  facts: z.object({ peerId: z.string(), url: z.string(), multiaddrs: z.array(z.string()) }),
-});
+/** What a process says. */
+export type Report =
+  | { readonly kind: "ready"; readonly facts: ReadyFacts }
+  /** It ends, and another is to go on with these. */
+  | { readonly kind: "sessions"; readonly sessions: readonly SessionRecord[] };
+
+const reportSchema: z.ZodType<Report> = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("ready"),
+    facts: z.object({ peerId: z.string(), url: z.string(), multiaddrs: z.array(z.string()) }),
+  }),
+  z.object({ kind: z.literal("sessions"), sessions: sessionsSchema }),
+]);
 
 /** The order in a message. @throws ZodError for anything else */
 export function orderIn(message: unknown): Order {
   return orderSchema.parse(message);
 }
 
-/** The facts in a process's message. @throws ZodError for anything else */
-export function readyIn(message: unknown): ReadyFacts {
-  return readySchema.parse(message).facts;
+/** What a process said. @throws ZodError for anything else */
+export function reportIn(message: unknown): Report {
+  return reportSchema.parse(message);
 }
 
 /** The connection that came with a message; undefined if it broke on the way. */

@@ -51,7 +51,14 @@ export async function runProcesses(config: NodeConfig, onReady: (node: ReadyNode
   const hangups = open.use(new Hangups());
   const origin = originOf(server, config.host);
   const slots = Array.from({ length: config.processes }, (_, slot) => {
-    const assignment = { slot, count: config.processes, sockets, origin, dataDir: config.dataDir };
+    const assignment = {
+      slot,
+      count: config.processes,
+      sockets,
+      origin,
+      dataDir: config.dataDir,
+      sessions: [],
+    };
     return new Slot({ assignment, drainMs: config.drainMs, logger, onReady: () => desk.handOut() });
   });
   desk.open(slots);

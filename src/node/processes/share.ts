@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { NodeConfig } from "../../config.ts";
-import type { HandedConnections } from "../../transport/index.ts";
+import type { HandedConnections, SessionRecord } from "../../transport/index.ts";
 
 /** Which of them a process is, and how it reaches the others. */
 export interface ProcessShare {
@@ -13,6 +13,8 @@ export interface ProcessShare {
   readonly sockets: string;
   /** How URLs of the node begin, such as `http://127.0.0.1:8000`. */
   readonly origin: string;
+  /** Sessions of the process whose place this one takes. */
+  readonly sessions: readonly SessionRecord[];
   /** Gives every connection that the parent accepts for this process to `take`. */
   deliver(take: (connection: Socket) => void): void;
 }
@@ -36,11 +38,12 @@ export function isFirst(share: ProcessShare | undefined): boolean {
 /** How HTTP gets its connections in a process of several; undefined if there is only one. */
 export function handedTo(share: ProcessShare | undefined): HandedConnections | undefined {
   if (share === undefined) return undefined;
-  const { slot, count, sockets, origin } = share;
+  const { slot, count, sockets, origin, sessions } = share;
   return {
     origin,
     socketPath: socketPath(sockets, slot),
     sessionPrefix: `${slot}.`,
+    sessions,
     socketOf(sessionId) {
       const owner = Number(SESSION_SLOT.exec(sessionId)?.[1] ?? slot);
       return owner === slot || owner >= count ? undefined : socketPath(sockets, owner);

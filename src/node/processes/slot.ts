@@ -5,7 +5,7 @@ import { slotEnvironment } from "../../config.ts";
 import { UnreachableError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import { abandonOnCancel, moveOnAfter, pauseAfter, shield, sleep } from "../../nursery/index.ts";
-import { type Assignment, type Order, type ReadyFacts, readyIn } from "./message.ts";
+import { type Assignment, type Order, type ReadyFacts, reportIn } from "./message.ts";
 
 /** How long a process may take to be ready: on a machine that is busy, or with a large database to check. */
 const READY_MS = 120_000;
@@ -40,6 +40,8 @@ export class Slot {
   #life: Life | undefined;
   #state: "starting" | "ready" | "ending" = "starting";
   #facts: ReadyFacts | undefined;
+  /** Of the process that was replaced, for the next one. */
+  #sessions: Assignment["sessions"] = [];
   #next = Promise.withResolvers<ReadyFacts>();
   /** It ends because it was told to. */
   #asked = false;
@@ -131,14 +133,19 @@ export class Slot {
     });
     const ready = Promise.withResolvers<ReadyFacts>();
     const ended = Promise.withResolvers<string>();
-    child.on("message", (message) => ready.resolve(readyIn(message)));
+    child.on("message", (message) => {
+      const report = reportIn(message);
+      if (report.kind === "ready") ready.resolve(report.facts);
+      else this.#sessions = report.sessions;
+    });
     child.on("error", (error) => this.#options.logger.debug({ err: error }, "a process cannot be talked to"));
     child.once("exit", (code, signal) => ended.resolve(signal ?? `exit code ${code}`));
     child.once("error", (error) => {
       if (child.pid === undefined) ended.resolve(error.message);
     });
     const life = { child, ready: ready.promise, ended: ended.promise };
-    this.#send(life, { kind: "begin", share: assignment });
+    this.#send(life, { kind: "begin", share: { ...assignment, sessions: this.#sessions } });
+    this.#sessions = [];
     return life;
   }
 

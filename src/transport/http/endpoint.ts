@@ -23,6 +23,7 @@ import { readJson } from "./body.ts";
 import type { HttpChannel } from "./channel.ts";
 import { createCors } from "./cors.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
+import { takenOver } from "./handed.ts";
 import { plainCallIn, PlainCalls, type PlainToolLookup } from "./plain-call.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -195,7 +196,7 @@ async function answerSession(
   else if (id !== undefined) {
     if (!(await passOn(id, request, response, body)))
       sendRpcError(response, 404, { code: -32_001, message: "Session not found" }, idOf(body));
-  } else if (isInitializeRequest(body)) await sessions.open(request, response, body);
+  } else if (isInitializeRequest(body)) await sessions.open(request, response, body, takenOver(request));
   else if (request.method === "POST")
     refuse(response, 400, "the Mcp-Session-Id header is missing: send initialize first");
   else refuse(response, 405, "there is no session: send initialize by POST first", { allow: "POST" });

@@ -9,20 +9,24 @@ export class OpenResponses {
   /** They stay open by nature, and nobody waits for their end. */
   readonly #streams = new Set<ServerResponse>();
   readonly #onChange = new Set<() => void>();
-  readonly #connections = new Set<Socket>();
+  /** Of clients, and of other processes of the node. */
+  readonly #clients = new Set<Socket>();
+  readonly #siblings = new Set<Socket>();
   #draining = false;
 
   connected(connection: Socket): void {
-    this.#connections.add(connection);
+    // Only a connection on a Unix socket has no address.
+    const kind = connection.remoteAddress === undefined ? this.#siblings : this.#clients;
+    kind.add(connection);
     connection.once("close", () => {
-      this.#connections.delete(connection);
+      kind.delete(connection);
       this.#changed();
     });
   }
 
   add(response: ServerResponse): void {
     this.#responses.add(response);
-    if (this.#draining) response.setHeader("connection", "close");
+    if (this.#draining) closeAfter(response);
     response.once("close", () => {
       this.#responses.delete(response);
       this.#streams.delete(response);
@@ -42,12 +46,21 @@ export class OpenResponses {
     return this.#until(() => this.#responses.size === 0, clock, limitMs);
   }
 
-  /** From now on each answer closes its connection. Resolves when only streams have one, or `limitMs` are over. */
-  connectionsDrained(clock: Clock, limitMs: number): Promise<void> {
+  /** From now on each answer closes its connection. Resolves when clients have only streams, or `limitMs` are over. */
+  clientsDrained(clock: Clock, limitMs: number): Promise<void> {
     this.#draining = true;
-    for (const response of this.#responses)
-      if (!response.headersSent) response.setHeader("connection", "close");
-    return this.#until(() => this.#connections.size <= this.#streams.size, clock, limitMs);
+    for (const response of this.#responses) if (!response.headersSent) closeAfter(response);
+    return this.#until(() => !this.#isUsed(this.#clients), clock, limitMs);
+  }
+
+  /** Resolves when other processes have only streams, or `limitMs` are over. */
+  siblingsDrained(clock: Clock, limitMs: number): Promise<void> {
+    return this.#until(() => !this.#isUsed(this.#siblings), clock, limitMs);
+  }
+
+  #isUsed(connections: ReadonlySet<Socket>): boolean {
+    const streams = new Set([...this.#streams].map(({ req }) => req.socket));
+    return [...connections].some((connection) => !streams.has(connection));
   }
 
   #changed(): void {
@@ -69,4 +82,19 @@ export class OpenResponses {
       this.#onChange.add(look);
     });
   }
+}
+
+/** The connection ends with the response. The SDK says otherwise in its event streams, which is left out. */
+function closeAfter(response: ServerResponse): void {
+  response.setHeader("connection", "close");
+  const writeHead = response.writeHead.bind(response);
+  Object.assign(response, {
+    writeHead: (...args: readonly unknown[]): unknown =>
+      Reflect.apply(writeHead, response, args.map(withoutConnection)),
+  });
+}
+
+function withoutConnection(headers: unknown): unknown {
+  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return headers;
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "connection"));
 }

@@ -12,11 +12,15 @@ import {
   type ServerResponse,
 } from "node:http";
 import { once } from "node:events";
+import { sleep } from "../../nursery/index.ts";
 
 /** Idle connections to each of the other processes. */
 const MAX_FREE_SOCKETS = 16;
 /** Shorter than the other process keeps them, so that none is used while it closes. */
 const IDLE_MS = 2000;
+/** How long a request waits for a process that is being replaced. */
+const HOLD_MS = 30_000;
+const HOLD_PAUSE_MS = 100;
 /** Headers that are about one connection (RFC 9110, 7.6.1), or about the body as it was sent. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -36,20 +40,40 @@ export interface Siblings {
   socketOf(sessionId: string): string | undefined;
 }
 
+/** Where a request goes. */
+export interface Destination {
+  /** Of the request, parsed; undefined if it has none. */
+  readonly body: unknown;
+  readonly socketPath: string;
+}
+
 /** Passes requests on. */
 export class SiblingRequests {
   readonly #agent = new Agent({ keepAlive: true, timeout: IDLE_MS, maxFreeSockets: MAX_FREE_SOCKETS });
 
   /**
+   * Passes a request on, once somebody is there: the process may be about to be replaced.
+   *
+   * @returns false if no process came; nothing was answered then
+   */
+  async pass(incoming: IncomingMessage, response: ServerResponse, to: Destination): Promise<boolean> {
+    const untilMs = performance.now() + HOLD_MS;
+    while (!(await this.#passNow(incoming, response, to))) {
+      if (response.destroyed || performance.now() >= untilMs) return false;
+      await sleep(HOLD_PAUSE_MS);
+    }
+    return true;
+  }
+
+  /**
    * Sends the request to the process at `socketPath`, and its answer to `response` as it comes.
    *
-   * @param body - of the request, parsed; undefined if it has none
    * @returns false if no process is there; nothing was answered then
    */
-  async pass(
+  async #passNow(
     incoming: IncomingMessage,
     response: ServerResponse,
-    { body, socketPath }: { readonly body: unknown; readonly socketPath: string },
+    { body, socketPath }: Destination,
   ): Promise<boolean> {
     const text = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const { method = "POST", url = "/" } = incoming;
