@@ -9,7 +9,9 @@ import { aliasValue } from "./config/aliases.ts";
 import {
   childEnvironment,
   type Environment,
+  ownSlot,
   processEnvironment,
+  slotEnvironment,
   strangeVariables,
   wantsColor,
 } from "./config/environment.ts";
@@ -27,7 +29,7 @@ import {
 import { ConfigError } from "./errors.ts";
 
 export type { Environment, Kind, MountConfig, NodeConfig, Setting, SettingName, StoreName };
-export { childEnvironment, fallbackText, SETTING_NAMES, SETTINGS, wantsColor };
+export { childEnvironment, fallbackText, ownSlot, SETTING_NAMES, SETTINGS, slotEnvironment, wantsColor };
 export { ALIAS_RULES, PREFIXES } from "./config/aliases.ts";
 export { durationText, parseDuration } from "./config/kind.ts";
 export { isDatabaseUrl, shownStore } from "./config/store-kind.ts";

@@ -13,11 +13,13 @@ import { type Closers, createClosers } from "./node/closers.ts";
 import { type CacheReplicas, openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
+import type { ProcessShare } from "./node/processes/share.ts";
 import type { Network } from "./node/rooms.ts";
 import { openWork } from "./node/work.ts";
 import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
+import type { SessionRecord } from "./transport/index.ts";
 
 /** A running node. */
 export interface Node extends AsyncDisposable {
@@ -40,6 +42,13 @@ export interface Node extends AsyncDisposable {
   /** Serves MCP over this process's standard input and output until the input ends. */
   serveStdio(): Promise<void>;
   /**
+   * Lets the HTTP connections end that another process of the node takes over, see `HttpServer.drain`; then it can be closed
+   * without a request being refused.
+   *
+   * @returns the sessions that the other process goes on with, see `ProcessShare.sessions`
+   */
+  drain(): Promise<readonly SessionRecord[]>;
+  /**
    * Shuts down: stops taking work, lets running tasks finish within the drain time or hands their leases back,
    * flushes, and closes everything in reverse order. Idempotent.
    */
@@ -53,6 +62,8 @@ export interface NodeOptions {
   readonly logger?: Logger | undefined;
   /** Default: the cache is copied to nobody. */
   readonly cacheReplicas?: CacheReplicas | undefined;
+  /** Which part of a node this process is. Default: all of it. */
+  readonly share?: ProcessShare | undefined;
 }
 
 /**
@@ -66,8 +77,8 @@ export async function createNode(config: NodeConfig, options: NodeOptions = {}):
   const logger = options.logger ?? createLogger(config.logLevel);
   const host = openHost({ clock, name: "node" });
   const closers = createClosers();
-  const { cacheReplicas = {} } = options;
-  const opening = { clock, logger, host, closers, cacheReplicas };
+  const { cacheReplicas = {}, share } = options;
+  const opening = { clock, logger, host, closers, cacheReplicas, share };
   try {
     return await host.nursery.run(() => open(config, opening), {}, "open node");
   } catch (error) {
@@ -82,19 +93,20 @@ interface Opening {
   readonly host: ReturnType<typeof openHost>;
   readonly closers: Closers;
   readonly cacheReplicas: CacheReplicas;
+  readonly share: ProcessShare | undefined;
 }
 
 async function open(config: NodeConfig, opening: Opening): Promise<Node> {
-  const { clock, logger, host, closers, cacheReplicas } = opening;
+  const { clock, logger, host, closers, cacheReplicas, share } = opening;
   const startedAtMs = clock.epochMs();
-  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs, cacheReplicas };
+  const common = { config, clock, logger, closers, nursery: host.nursery, startedAtMs, cacheReplicas, share };
   const foundation = await openFoundation({
     ...common,
     authority: createAuthority({ allowPeers: config.allowPeers }),
   });
   const serving = await openServing(foundation);
   const network = await openNetwork(foundation, serving);
-  const work = await openWork(foundation, serving, network, config.workerId ?? workerName(network.peerId));
+  const work = await openWork(foundation, serving, network, workerId(config, network.peerId, share));
   serving.introduce({ network, work });
   const url = await serving.listen();
   await network.announce(url);
@@ -114,6 +126,7 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
     ended: host.ended,
     connect: () => serving.connect(),
     serveStdio: () => serving.serveStdio(),
+    drain: () => serving.drain(),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -124,9 +137,10 @@ function hostOf({ host }: Network): P2pHost {
   throw new UnreachableError("this node has no libp2p host", { hint: "start it without --no-p2p" });
 }
 
-/** Recognisable in task lists: the machine's name and enough of the peer id to tell its nodes apart. */
-function workerName(peerId: string): string {
-  return `${hostname()}-${peerId === "" ? process.pid : peerId.slice(-8)}`;
+/** Recognisable in task lists: the machine's name, enough of the peer id to tell its nodes apart, and which process it is. */
+function workerId({ workerId: given }: NodeConfig, peerId: string, share: ProcessShare | undefined): string {
+  const name = given ?? `${hostname()}-${peerId === "" ? process.pid : peerId.slice(-8)}`;
+  return share === undefined ? name : `${name}-${share.slot}`;
 }
 
 async function closeNode(host: ReturnType<typeof openHost>, closers: Closers): Promise<void> {

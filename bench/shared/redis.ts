@@ -12,14 +12,17 @@ const START_LIMIT_MS = 5000;
 const LOOK_EVERY_MS = 20;
 
 /**
- * Starts `redis-server` on a free loopback port, with its files in `folder`, appending with one fsync a second: its
- * own recommended middle between speed and durability.
+ * Starts `redis-server` on a free loopback port, with its files in `folder`, appending to a log.
  *
+ * @param appendfsync - `everysec` is its own default; with `always` it answers when it is on disk, as a database does
  * @returns undefined if this machine has none
  */
-export async function startRedis(folder: string): Promise<Redis | undefined> {
+export async function startRedis(
+  folder: string,
+  appendfsync: "everysec" | "always",
+): Promise<Redis | undefined> {
   const port = await freePort();
-  const files = ["--dir", folder, "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""];
+  const files = ["--dir", folder, "--appendonly", "yes", "--appendfsync", appendfsync, "--save", ""];
   const server = spawn("redis-server", ["--bind", "127.0.0.1", "--port", String(port), ...files], {
     stdio: "ignore",
   });

@@ -1,29 +1,38 @@
-/** The durable queue, against one fsync for each task, plainjob, and BullMQ with Redis. */
+/** The durable queue, against one fsync for each task, plainjob, pg-boss, graphile-worker, and BullMQ with Redis. */
 import { existsSync } from "node:fs";
 import { type Child, startChild } from "../shared/child.ts";
 import type { Figure, Suite } from "../shared/figure.ts";
 import { type Folder, temporaryFolder } from "../shared/folder.ts";
 import { startDatabase } from "../shared/database.ts";
 import { startRedis } from "../shared/redis.ts";
-import { Rounds, takeTurns } from "../shared/rounds.ts";
+import { median, Rounds, takeTurns } from "../shared/rounds.ts";
 import { cpuPerCall, p50, perSecond, type Sample, sampleSchema } from "../shared/sample.ts";
 import { type Steps, stepsSchema } from "../contestants/queue-driver.ts";
 import * as z from "zod";
 
 const AT_ONCE = 64;
 const PROCESSES = 4;
+const TOGETHER_ROUNDS = 3;
 /** Of a ratio to another queue. */
 const AHEAD = { atLeast: 1 };
 /** Our queue on the other engine. */
 const ON_POSTGRESQL = "ours on PostgreSQL";
+/** Our engines. */
+const OURS: readonly string[] = ["ours", ON_POSTGRESQL];
+/** What ours promises; those that promise the same must be slower. */
+const EQUAL: Durability = "on disk when acknowledged";
 const STEPS = ["submit", "claim", "complete", "cycle"] as const;
 
 const contestant = (name: string): URL => new URL(`../contestants/${name}`, import.meta.url);
 const peer = (name: string): URL => new URL(`../peers/${name}`, import.meta.url);
 
+/** What is on disk when a queue answers. Only those that promise the same are compared with a goal. */
+type Durability = "on disk when acknowledged" | "on disk within a second" | "on disk sometime";
+
 /** A queue that takes part, and how to open it once more in another process. */
 interface Entrant {
   readonly name: string;
+  readonly durability: Durability;
   open(): Promise<Child>;
 }
 
@@ -33,12 +42,15 @@ export const queue: Suite = {
   about: "durable tasks: submit, claim, complete",
   async run({ quick }) {
     using folder = temporaryFolder();
-    await using redis = await startRedis(folder.path);
+    using otherFolder = temporaryFolder();
+    await using redis = await startRedis(folder.path, "everysec");
+    await using durableRedis = await startRedis(otherFolder.path, "always");
     await using database = await startDatabase();
-    const entrants = entrantsIn(folder, redis?.port, database.url);
+    const ports = { everysec: redis?.port, always: durableRedis?.port };
+    const entrants = entrantsIn(folder, ports, database.url);
     const figures: Figure[] = [];
     if (database.url === undefined) figures.push({ name: ON_POSTGRESQL, unit: "/s", note: database.missing });
-    if (redis === undefined)
+    if (redis === undefined || durableRedis === undefined)
       figures.push({ name: "BullMQ", unit: "×", goal: AHEAD, note: "redis-server is not installed" });
     if (!existsSync(peer("node_modules")))
       figures.push({ name: "other queues", unit: "×", goal: AHEAD, note: "npm ci --prefix bench/peers" });
@@ -51,23 +63,42 @@ export const queue: Suite = {
 
 /** Our queue in a file, or in the database of a URL. */
 function oursAt(name: string, place: string): Entrant {
-  return { name, open: () => startChild(contestant("queue-ours.ts"), [place]) };
+  return {
+    name,
+    durability: "on disk when acknowledged",
+    open: () => startChild(contestant("queue-ours.ts"), [place]),
+  };
 }
 
 function entrantsIn(
   folder: Folder,
-  redisPort: number | undefined,
+  redis: { readonly everysec: number | undefined; readonly always: number | undefined },
   databaseUrl: string | undefined,
 ): readonly Entrant[] {
+  const ours = [oursAt("ours", folder.file("ours.db"))];
   const onServer = databaseUrl === undefined ? [] : [oursAt(ON_POSTGRESQL, databaseUrl)];
-  const ours = [oursAt("ours", folder.file("ours.db")), ...onServer];
-  if (!existsSync(peer("node_modules"))) return ours;
-  const plainjob = (level: string): Entrant => ({
-    name: `plainjob ${level}`,
-    open: () => startChild(peer("plainjob.mjs"), [folder.file(`plainjob-${level}.db`), level]),
+  if (!existsSync(peer("node_modules"))) return [...ours, ...onServer];
+  const other = (name: string, durability: Durability, file: string, args: readonly string[]): Entrant => ({
+    name,
+    durability,
+    open: () => startChild(peer(file), args),
   });
-  const bullmq = { name: "BullMQ", open: () => startChild(peer("bullmq.mjs"), [String(redisPort)]) };
-  return [...ours, plainjob("FULL"), plainjob("NORMAL"), ...(redisPort === undefined ? [] : [bullmq])];
+  const plainjob = (level: string, durability: Durability): Entrant =>
+    other(`plainjob ${level}`, durability, "plainjob.mjs", [folder.file(`plainjob-${level}.db`), level]);
+  const bullmq = (name: string, durability: Durability, port: number | undefined): Entrant[] =>
+    port === undefined ? [] : [other(name, durability, "bullmq.mjs", [String(port)])];
+  const inDatabase = (name: string, file: string): Entrant[] =>
+    databaseUrl === undefined ? [] : [other(name, "on disk when acknowledged", file, [databaseUrl])];
+  return [
+    ...ours,
+    ...onServer,
+    plainjob("FULL", "on disk when acknowledged"),
+    plainjob("NORMAL", "on disk sometime"),
+    ...inDatabase("pg-boss", "pgboss.mjs"),
+    ...inDatabase("graphile-worker", "graphile.mjs"),
+    ...bullmq("BullMQ, fsync always", "on disk when acknowledged", redis.always),
+    ...bullmq("BullMQ, fsync each second", "on disk within a second", redis.everysec),
+  ];
 }
 
 async function sideBySide(folder: Folder, entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
@@ -86,7 +117,13 @@ async function sideBySide(folder: Folder, entrants: readonly Entrant[], quick: b
   for (const lanes of [1, AT_ONCE]) {
     const load = { lanes, count: lanes === 1 ? (quick ? 50 : 200) : quick ? 640 : 3200 };
     const rounds = await stepRounds({ raw, bare }, children, load, quick ? 2 : 5);
-    figures.push(...stepFigures(rounds, [...children.keys()], lanes));
+    figures.push(
+      ...stepFigures(
+        rounds,
+        entrants.filter(({ name }) => children.has(name)),
+        lanes,
+      ),
+    );
   }
   return figures;
 }
@@ -114,7 +151,7 @@ async function stepRounds(
   return results;
 }
 
-function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): Figure[] {
+function stepFigures(rounds: Rounds, entrants: readonly Entrant[], lanes: number): Figure[] {
   const at = `${lanes} at once`;
   const figures: Figure[] = [
     {
@@ -132,22 +169,22 @@ function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): F
     { name: `bare INSERT, ${at}`, value: rounds.of("bare insert", cpuPerCall), unit: "µs CPU" },
     { name: `one fsync per record, one at a time`, value: rounds.of("fsync", perSecond), unit: "/s" },
   ];
-  for (const name of names.slice(1)) {
-    // plainjob's own setting is not durable when it answers; the ratio to it is for information.
-    // Nor has that to our own other engine, which is for several machines.
-    const isGoal = lanes > 1 && !name.endsWith("NORMAL") && name !== ON_POSTGRESQL;
-    figures.push({
-      name: `submit + claim + complete ÷ ${name}, ${at}`,
-      value: rounds.ratio("ours cycle", `${name} cycle`, perSecond),
-      unit: "×",
-      goal: isGoal ? AHEAD : undefined,
-    });
+  for (const ours of OURS) {
+    for (const { name, durability } of entrants) {
+      if (OURS.includes(name) || !entrants.some((one) => one.name === ours)) continue;
+      figures.push({
+        name: `submit + claim + complete: ${ours} ÷ ${name} (${durability}), ${at}`,
+        value: rounds.ratio(`${ours} cycle`, `${name} cycle`, perSecond),
+        unit: "×",
+        goal: lanes > 1 && durability === EQUAL ? AHEAD : undefined,
+      });
+    }
   }
-  for (const name of names) {
+  for (const { name, durability } of entrants) {
     for (const step of STEPS) {
       const key = `${name} ${step}`;
       figures.push(
-        { name: `${key}, ${at}`, value: rounds.of(key, perSecond), unit: "/s" },
+        { name: `${key} (${durability}), ${at}`, value: rounds.of(key, perSecond), unit: "/s" },
         { name: `${key}, ${at}`, value: rounds.of(key, cpuPerCall), unit: "µs CPU" },
       );
     }
@@ -155,18 +192,46 @@ function stepFigures(rounds: Rounds, names: readonly string[], lanes: number): F
   return figures;
 }
 
-/** Several processes on one queue. */
+/** Several processes on one queue: everybody has a turn in every round. */
 async function together(entrants: readonly Entrant[], quick: boolean): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const entrant of entrants) {
-    const name = `${entrant.name} submit + claim + complete, ${PROCESSES} processes, 16 at once each`;
-    try {
-      figures.push({ name, unit: "/s", value: await contend(entrant, quick) });
-    } catch (error) {
-      figures.push({ name, unit: "/s", note: firstLine(error) });
+  const rates = new Map<string, number[]>();
+  const notes = new Map<string, string>();
+  for (let round = 0; round < (quick ? 1 : TOGETHER_ROUNDS); round++) {
+    for (const entrant of round % 2 === 0 ? entrants : entrants.toReversed()) {
+      try {
+        const rate = await contend(entrant, quick);
+        rates.set(entrant.name, [...(rates.get(entrant.name) ?? []), rate]);
+      } catch (error) {
+        notes.set(entrant.name, firstLine(error));
+      }
     }
   }
-  return figures;
+  const of = ({ name }: Entrant): number | undefined => {
+    const all = rates.get(name);
+    return all && median(all);
+  };
+  const what = `${PROCESSES} processes, 16 at once each`;
+  const ratios = entrants
+    .filter(({ name }) => OURS.includes(name))
+    .flatMap((ours) =>
+      entrants
+        .filter(({ name }) => !OURS.includes(name))
+        .map((other): Figure => {
+          const [mine, theirs] = [of(ours), of(other)];
+          return {
+            name: `submit + claim + complete: ${ours.name} ÷ ${other.name} (${other.durability}), ${what}`,
+            unit: "×",
+            value: mine === undefined || theirs === undefined ? undefined : mine / theirs,
+            goal: other.durability === EQUAL ? AHEAD : undefined,
+            note: notes.get(other.name),
+          };
+        }),
+    );
+  const single = entrants.map((entrant): Figure => {
+    const name = `${entrant.name} submit + claim + complete (${entrant.durability}), ${what}`;
+    return { name, unit: "/s", value: of(entrant), note: notes.get(entrant.name) };
+  });
+  return [...ratios, ...single];
 }
 
 function firstLine(error: unknown): string {

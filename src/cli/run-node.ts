@@ -1,7 +1,7 @@
 /** Runs a node until it is asked to end: what `serve` and `worker` share. */
-import { type LoadedConfig, settingName } from "../config.ts";
+import { type LoadedConfig, ownSlot, settingName } from "../config.ts";
 import { ConfigError, hasCode } from "../errors.ts";
-import { createNode, type Node } from "../node.ts";
+import type { Node } from "../node.ts";
 import { abandonOnCancel, shield } from "../nursery/index.ts";
 import type { Output } from "./output.ts";
 
@@ -22,7 +22,16 @@ export interface RunNodeOptions {
  * @throws what {@link createNode} throws, or the failure that ended the node
  */
 export async function runNode(loaded: LoadedConfig, { stdio, out }: RunNodeOptions): Promise<void> {
+  if (ownSlot() !== undefined) {
+    const { runMember } = await import("../node/processes/member.ts");
+    await runMember(loaded.config);
+    return;
+  }
   for (const warning of loaded.warnings) out.warn(warning);
+  if (loaded.config.processes > 1) {
+    await runSeveral(loaded, { stdio, out });
+    return;
+  }
   const node = stdio ? await openNodeOrBridge(loaded, out) : await openNode(loaded);
   if (node === undefined) return;
   try {
@@ -33,6 +42,24 @@ export async function runNode(loaded: LoadedConfig, { stdio, out }: RunNodeOptio
     await shield(loaded.config.drainMs + CLOSE_MS, () => node.close());
   }
 }
+
+/** Runs a node of several processes. */
+async function runSeveral(loaded: LoadedConfig, { stdio, out }: RunNodeOptions): Promise<void> {
+  if (stdio) {
+    throw new ConfigError(settingName("processes", loaded), undefined, "must be 1 with --stdio");
+  }
+  const { runProcesses } = await import("../node/processes/parent.ts");
+  try {
+    await runProcesses(loaded.config, (node) => sayReady(node, loaded, stdio, out));
+  } catch (error) {
+    throw namingPort(error, loaded);
+  } finally {
+    out.note("closed");
+  }
+}
+
+/** What is said of a node. */
+type ReadyNode = Pick<Node, "peerId" | "url" | "multiaddrs">;
 
 /** @returns undefined after a node that has the data folder has served standard input to its end */
 async function openNodeOrBridge(loaded: LoadedConfig, out: Output): Promise<Node | undefined> {
@@ -49,21 +76,27 @@ async function openNodeOrBridge(loaded: LoadedConfig, out: Output): Promise<Node
 
 /** Creates the node; where HTTP cannot listen, says which setting has the address from where. */
 async function openNode(loaded: LoadedConfig): Promise<Node> {
+  const { createNode } = await import("../node.ts");
   try {
     return await createNode(loaded.config);
   } catch (error) {
-    const cause = error instanceof ConfigError ? error.cause : undefined;
-    const ofHttp = cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
-    if (!ofHttp || !(error instanceof ConfigError)) throw error;
-    const { message, hint } = error;
-    throw new ConfigError(settingName("port", loaded), undefined, `cannot be used: ${message}`, {
-      cause: error,
-      hint,
-    });
+    throw namingPort(error, loaded);
   }
 }
 
-function sayReady(node: Node, { config }: LoadedConfig, stdio: boolean, out: Output): void {
+/** A failure to listen with the name of the setting that has the address; any other as it is. */
+function namingPort(error: unknown, loaded: LoadedConfig): unknown {
+  const cause = error instanceof ConfigError ? error.cause : undefined;
+  const ofHttp = cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
+  if (!ofHttp || !(error instanceof ConfigError)) return error;
+  const { message, hint } = error;
+  return new ConfigError(settingName("port", loaded), undefined, `cannot be used: ${message}`, {
+    cause: error,
+    hint,
+  });
+}
+
+function sayReady(node: ReadyNode, { config }: LoadedConfig, stdio: boolean, out: Output): void {
   const lines = [
     `peer id   ${node.peerId || "none (P2P is off)"}`,
     ...(node.url === undefined ? [] : [`MCP       ${node.url}`]),

@@ -65,9 +65,14 @@ export async function announcedAddress(
   { announceFile }: NodeConfig,
   holder: Holder,
 ): Promise<string | undefined> {
-  const { pid, mcp_url: url, multiaddr } = announceFile === "off" ? {} : await readObject(announceFile);
+  const {
+    pid,
+    node_pid: nodePid = pid,
+    mcp_url: url,
+    multiaddr,
+  } = announceFile === "off" ? {} : await readObject(announceFile);
   // What an earlier node of the folder has left behind says nothing about this one.
-  if (pid !== holder.pid) return undefined;
+  if (nodePid !== holder.pid) return undefined;
   if (typeof url === "string") return url;
   return typeof multiaddr === "string" ? multiaddr : undefined;
 }

@@ -23,6 +23,23 @@ export function processEnvironment(): Environment {
   return process.env;
 }
 
+/** Tells a process that it is one of several of a node, and which. Not a setting: `mcpp serve` gives it to those it starts. */
+const SLOT_VARIABLE = "MCPLUSPLUS_SLOT";
+
+/** The environment of the process that has the place `slot` among those of a node. */
+export function slotEnvironment(slot: number): Record<string, string> {
+  const own = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
+  return { ...Object.fromEntries(own), [SLOT_VARIABLE]: String(slot) };
+}
+
+/** Which of the processes of a node this one is, from 0; undefined if it is none. */
+export function ownSlot(): number | undefined {
+  const text = process.env[SLOT_VARIABLE];
+  return text !== undefined && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
 /** The part of `env` that spawned MCP servers inherit; names are compared without case, as proxies need it. */
 export function childEnvironment(env: Environment = process.env): Record<string, string> {
   const inherited: Record<string, string> = {};

@@ -41,6 +41,8 @@ export interface NodeConfig {
   /** 0: any free one. */
   readonly port: number;
   readonly mountPath: string;
+  /** 1: the process itself is the node. */
+  readonly processes: number;
   /** Origins of web pages that may use the node over HTTP. */
   readonly corsOrigins: readonly string[];
   readonly p2p: boolean;

@@ -21,6 +21,8 @@ export interface Announcement extends Writer {
   readonly multiaddrs?: readonly string[] | undefined;
   /** Where the same node serves MCP over HTTP. */
   readonly mcp_url?: string | undefined;
+  /** The process that has the node's data folder, if it is not the writer. */
+  readonly node_pid?: number | undefined;
 }
 
 const announcementSchema: z.ZodType<Announcement> = z.object({
@@ -29,6 +31,7 @@ const announcementSchema: z.ZodType<Announcement> = z.object({
   multiaddrs: z.array(z.string()).optional().catch(undefined),
   ...writerFields,
   mcp_url: z.string().optional(),
+  node_pid: z.int().positive().optional().catch(undefined),
 });
 
 /** What a node tells about itself. */
@@ -37,6 +40,8 @@ export interface AnnounceFacts {
   /** Best first, each ending in `/p2p/<peer id>`; at least one. */
   readonly multiaddrs: readonly string[];
   readonly mcpUrl?: string | undefined;
+  /** Default: the writer has the node's data folder itself. */
+  readonly nodePid?: number | undefined;
 }
 
 /** A file that was written. */
@@ -61,6 +66,7 @@ export async function writeAnnounce(file: string, facts: AnnounceFacts): Promise
     multiaddrs: facts.multiaddrs,
     ...thisWriter(),
     mcp_url: facts.mcpUrl,
+    node_pid: facts.nodePid,
   };
   const text = `${JSON.stringify(announcement)}\n`;
   try {

@@ -4,7 +4,7 @@ import { type Authority } from "../authority/authority.ts";
 import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
 import { isDatabaseUrl, type NodeConfig } from "../config.ts";
-import { type DataFolder, openDataFolder } from "../data-folder.ts";
+import { type DataFolder, ensureDataFolder, openDataFolder } from "../data-folder.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
 import type { PeerTarget } from "../peer/rpc.ts";
@@ -13,6 +13,7 @@ import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
 import type { Closers } from "./closers.ts";
+import type { ProcessShare } from "./processes/share.ts";
 
 /** What every step of opening has. */
 export interface Opening {
@@ -24,6 +25,8 @@ export interface Opening {
   readonly authority: Authority;
   readonly startedAtMs: number;
   readonly cacheReplicas: CacheReplicas;
+  /** Undefined: the process is the whole node. */
+  readonly share: ProcessShare | undefined;
 }
 
 /** Which peers have a copy of this node's cache. */
@@ -49,7 +52,7 @@ export interface Foundation extends Opening {
 /** @throws StoreLockedError if another node has the data folder, and the store's own errors */
 export async function openFoundation(opening: Opening): Promise<Foundation> {
   const { config, clock, logger, nursery, closers } = opening;
-  const folder = await openDataFolder(config.dataDir);
+  const folder = await openFolder(opening);
   closers.add("the data folder", () => folder.close());
   const stores = await openStores(config, logger.child({ room: "store" }));
   closers.add("the store", () => stores.close());
@@ -72,6 +75,12 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     presence: createPresence(clock),
     instance: randomUUID(),
   };
+}
+
+/** One of several processes uses the folder that their parent has locked. */
+async function openFolder({ config, share }: Opening): Promise<DataFolder> {
+  if (share === undefined) return openDataFolder(config.dataDir);
+  return { ...(await ensureDataFolder(config.dataDir)), close: () => Promise.resolve() };
 }
 
 async function openStores({ store, database: path, dataDir }: NodeConfig, logger: Logger): Promise<Stores> {

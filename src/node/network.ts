@@ -13,6 +13,7 @@ import { serveTaskMethods } from "../task/methods.ts";
 import { p2pTransport } from "../transport/index.ts";
 import type { Foundation } from "./foundation.ts";
 import { discoveryConfig } from "./discovery-config.ts";
+import { isFirst } from "./processes/share.ts";
 import { reachOf } from "./reach-config.ts";
 import type { Network, Serving } from "./rooms.ts";
 
@@ -28,6 +29,10 @@ const ALONE: Network = {
 export async function openNetwork(foundation: Foundation, serving: Serving): Promise<Network> {
   const { config, clock, logger, nursery, closers, authority, folder, table } = foundation;
   if (!config.p2p) return ALONE;
+  if (!isFirst(foundation.share)) {
+    const { identityOf } = await import("./identity.ts");
+    return { ...ALONE, peerId: (await identityOf(config.dataDir)).peerId };
+  }
   // libp2p takes half a second to load, which a node without peers need not wait for.
   const { createReach, loadIdentity, openP2pHost, readSwarmKey, startLookout } =
     await import("../p2p/index.ts");
@@ -143,7 +148,7 @@ function oldWireOf({ authority, queue, presence, cache }: Foundation, serving: S
 }
 
 async function announce(
-  { config, closers }: Foundation,
+  { config, closers, share }: Foundation,
   host: P2pHost,
   mcpUrl: string | undefined,
 ): Promise<void> {
@@ -155,6 +160,7 @@ async function announce(
     peerId: host.peerId,
     multiaddrs: host.multiaddrs(),
     mcpUrl,
+    nodePid: share === undefined ? undefined : process.ppid,
   });
   closers.add("the announcement", () => handle.remove());
 }

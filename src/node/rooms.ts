@@ -5,6 +5,7 @@ import type { JsonObject } from "../content/json.ts";
 import type { Capabilities, Gpu } from "../peer/capabilities.ts";
 import type { P2pHost } from "../p2p/index.ts";
 import type { CallToolResult } from "../server/index.ts";
+import type { SessionRecord } from "../transport/index.ts";
 
 /** What the later steps bring. */
 export interface Introduction {
@@ -18,6 +19,8 @@ export interface Serving {
   introduce(introduction: Introduction): void;
   /** Starts HTTP, if the configuration wants it. @returns the URL of the MCP endpoint */
   listen(): Promise<string | undefined>;
+  /** Lets HTTP's connections end while others take over, within the drain time. @returns the sessions to go on with */
+  drain(): Promise<readonly SessionRecord[]>;
   /** A transport from within this process, for the owner. */
   connect(): Promise<Transport>;
   /** Serves standard input and output until the input ends. */

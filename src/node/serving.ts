@@ -10,6 +10,7 @@ import { abandonOnCancel, type Nursery } from "../nursery/index.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
 import { offeredTools } from "../tools/index.ts";
 import {
+  type HttpServer,
   memoryPair,
   openChildRegistry,
   reapOrphans,
@@ -20,13 +21,19 @@ import {
 import { VERSION } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
 import { createDoctor } from "./doctor.ts";
+import { type FirstProcess, openFirstProcess } from "./processes/first.ts";
+import { handedTo, isFirst } from "./processes/share.ts";
 import type { Introduction, Serving } from "./rooms.ts";
 import { briefStatus, capabilitiesOf, detailedStatus } from "./status.ts";
 import { callOwnTool, type NodeRooms, toolContext } from "./tool-context.ts";
 
+/** Longer than a connection without a request lasts. */
+const MIN_HTTP_DRAIN_MS = 7000;
+
 /** Reaps in the background what an earlier run left behind, mounts the configured servers, and builds the MCP server. */
 export async function openServing(foundation: Foundation): Promise<Serving> {
-  const mounts = await openConfiguredMounts(foundation);
+  const first = firstProcess(foundation);
+  const mounts = first?.mounts ?? (await openConfiguredMounts(foundation));
   const { nursery, logger, authority, config, closers } = foundation;
   let introduced: Introduction | undefined;
   const require = (): Introduction => {
@@ -36,7 +43,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
   const server: McpServer = createMcpServer({
     name: config.name,
     version: VERSION,
-    tools: offeredTools(config),
+    tools: first ? offeredTools(config).map((tool) => first.throughFirst(tool)) : offeredTools(config),
     upstreams: mounts,
     context: (caller, call) => toolContext(rooms(), caller, call),
     authority,
@@ -65,9 +72,21 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
 
 interface Parts {
   readonly foundation: Foundation;
-  readonly mounts: Mounts;
+  readonly mounts: FirstProcess["mounts"];
   readonly server: McpServer;
   readonly introduction: () => Introduction;
+}
+
+/** Undefined if this process is the first of the node, or the only one. */
+function firstProcess(foundation: Foundation): FirstProcess | undefined {
+  const { share, closers } = foundation;
+  if (share === undefined || isFirst(share)) return undefined;
+  const first = openFirstProcess(foundation, share);
+  closers.add("the way to the first process", async () => {
+    await first.mounts.close();
+    await first.close();
+  });
+  return first;
 }
 
 async function openConfiguredMounts({
@@ -119,12 +138,13 @@ function reapInBackground(nursery: Nursery, folder: string, logger: Logger): Pro
 function waysIn({
   foundation,
   server,
-}: Parts): Pick<Serving, "listen" | "connect" | "serveStdio" | "serveStream"> {
-  const { config, nursery, clock, logger, closers } = foundation;
+}: Parts): Pick<Serving, "listen" | "drain" | "connect" | "serveStdio" | "serveStream"> {
+  const { config, nursery, clock, logger, closers, share } = foundation;
+  let http: HttpServer | undefined;
   return {
     async listen() {
       if (!config.http) return undefined;
-      const http = await startHttp({
+      const listening = await startHttp({
         host: config.host,
         port: config.port,
         path: config.mountPath,
@@ -136,10 +156,13 @@ function waysIn({
         attachLegacy: (transport) => server.serveLegacySession(transport, OWNER),
         inputSchemaOf: (name) => server.inputSchemaOf(name),
         plainTool: (name) => server.plainTool(name, OWNER),
+        handed: handedTo(share),
       });
-      closers.add("HTTP", () => http.close());
-      return http.url;
+      http = listening;
+      closers.add("HTTP", () => listening.close());
+      return listening.url;
     },
+    drain: async () => (await http?.drain(Math.max(config.drainMs, MIN_HTTP_DRAIN_MS))) ?? [],
     async connect() {
       const [near, far] = memoryPair();
       await server.serveStream(far, OWNER);
@@ -224,6 +247,7 @@ async function statusOf(
     mounts: mounts.status(),
     presence,
     stats: await queue.queue.stats(),
+    processes: config.processes,
   });
   return { ...detailed, ...who };
 }

@@ -20,6 +20,8 @@ export interface StatusFacts {
   readonly mounts: readonly object[];
   readonly presence: Presence;
   readonly stats: QueueStats;
+  /** How many processes are the node. Default 1. */
+  readonly processes?: number | undefined;
 }
 
 /** The part that everybody may see. */
@@ -69,6 +71,8 @@ export function detailedStatus(facts: StatusFacts): JsonObject {
     multiaddrs: facts.multiaddrs,
     tools: facts.tools,
     mounts: facts.mounts,
+    // What is told of the worker and the uptime is the first one's.
+    ...((facts.processes ?? 1) > 1 && { processes: facts.processes ?? 1 }),
     uptime_s: (facts.nowMs - facts.startedAtMs) / 1000,
   };
 }

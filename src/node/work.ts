@@ -2,6 +2,7 @@
 import type { NodeConfig } from "../config.ts";
 import { ConfigError, UnreachableError } from "../errors.ts";
 import type { Gpu } from "../peer/capabilities.ts";
+import type { OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { canonicalType } from "../task/routing.ts";
 import {
@@ -17,6 +18,7 @@ import { containersOf } from "./containers.ts";
 import { gpusHere } from "./hardware.ts";
 import { inferenceOf } from "./inference.ts";
 import type { Foundation } from "./foundation.ts";
+import { isFirst, slotsOf } from "./processes/share.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
 
 /** The name of the own queue among a worker's sources. */
@@ -39,7 +41,8 @@ export async function openWork(
   workerId: string,
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
-  if (config.workers === 0) return { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
+  const slots = slotsOf(config, foundation.share);
+  if (slots === 0) return { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
   checkSlots(config);
   const containers = await containersOf(foundation);
   const inference = await inferenceOf(foundation);
@@ -69,11 +72,11 @@ export async function openWork(
       ...(inference?.models ?? []).map((model) => `model:${model}`),
       ...serving.toolNames().map((name) => `tool:${name}`),
     ],
-    concurrency: config.workers,
-    minConcurrency: config.minWorkers,
+    concurrency: slots,
+    minConcurrency: config.minWorkers === undefined ? undefined : Math.min(config.minWorkers, slots),
     concurrencyOf: new Map(config.concurrency.map(({ name, target }) => [name, Number(target)])),
     leaseMs: config.leaseMs,
-    outbox: stores.outbox,
+    outbox: isFirst(foundation.share) ? stores.outbox : ownQueueOnly(stores.outbox),
     outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
@@ -93,9 +96,11 @@ interface FarQueues {
 }
 
 async function farQueues(
-  { config, nursery, logger, table }: Foundation,
+  { config, nursery, logger, table, share }: Foundation,
   { host }: Network,
 ): Promise<FarQueues> {
+  // The first process works for other nodes.
+  if (!isFirst(share)) return { sources: [], queueOf: refuse, follow: () => undefined };
   if (host === undefined) {
     for (const name of config.workFor) refuse(name);
     return { sources: [], queueOf: refuse, follow: () => undefined };
@@ -156,6 +161,17 @@ function workOf({ nursery }: Foundation, { worker, handlers, inference, containe
     get running() {
       return worker.running;
     },
+  };
+}
+
+/** What waits for other nodes is delivered by the first process. */
+function ownQueueOnly(outbox: OutboxStore): OutboxStore {
+  return {
+    put: (entry) => outbox.put(entry),
+    queues: async () => (await outbox.queues()).filter((name) => name === OWN_QUEUE),
+    keys: (queue, limit) => outbox.keys(queue, limit),
+    get: (queue, lease) => outbox.get(queue, lease),
+    remove: (queue, lease) => outbox.remove(queue, lease),
   };
 }
 

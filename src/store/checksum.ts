@@ -34,6 +34,18 @@ export function textChecksum(seq: number, ...texts: readonly (string | null)[]):
   return texts.reduce((sum, text) => crc32(text === null ? "-" : `+${text}`, sum), crc32(String(seq)));
 }
 
+/** Over a result that waits for its delivery. */
+export function outboxChecksum(queue: string, taskId: string, token: number, outcome: string): number {
+  return textChecksum(token, queue, taskId, outcome);
+}
+
+/** Whether a row of the outbox is not what was written. One from before there were checksums cannot be told. */
+export function isDamagedEntry(row: Row): boolean {
+  const { queue, task_id: taskId, token, outcome, crc } = row;
+  if (crc === null) return false;
+  return crc !== outboxChecksum(String(queue), String(taskId), Number(token), String(outcome));
+}
+
 /** The columns, beside the facts of a task, that {@link damageOf} looks at; from `tasks t`, `payloads p`, `outcomes o`. */
 export const CHECKED_COLUMNS =
   "t.lane, t.digest, p.payload, p.crc, o.progress, o.result, o.crc AS outcome_crc, o.progress_crc";

@@ -6,10 +6,13 @@ import { openMemoryStores } from "./memory/index.ts";
 import { openSqliteStores } from "./sqlite/index.ts";
 import type { CopyOptions, CopyReport } from "./postgres/copy.ts";
 import type { PostgresStoreOptions } from "./postgres/index.ts";
+import type { StoreReport } from "./report.ts";
 import type { Stores } from "./stores.ts";
 
 export { type MemoryStoreOptions, openMemoryStores } from "./memory/index.ts";
-export { checkSqliteStore, type StoreFinding, type StoreReport } from "./sqlite/check.ts";
+export type { StoreFinding, StoreReport } from "./report.ts";
+export { backUpSqlite } from "./sqlite/backup.ts";
+export { checkSqliteStore } from "./sqlite/check.ts";
 export type { CopyOptions, CopyReport } from "./postgres/copy.ts";
 export type { PostgresStoreOptions } from "./postgres/index.ts";
 export { openSqliteStores, type SqliteStoreOptions } from "./sqlite/index.ts";
@@ -48,6 +51,16 @@ export const STORE_ENGINES: Readonly<Record<StoreEngine, (options: StoreOptions)
 export async function openPostgresStores(options: PostgresStoreOptions): Promise<Stores> {
   const engine = await import("./postgres/index.ts");
   return engine.openPostgresStores(options);
+}
+
+/**
+ * Looks for damage in a PostgreSQL database; see postgres/check.ts.
+ *
+ * @throws StoreFailedError if there are no tables of ours, StoreVersionError, and the errors of connecting
+ */
+export async function checkPostgresStore(url: string): Promise<StoreReport> {
+  const engine = await import("./postgres/check.ts");
+  return engine.checkPostgresStore(url);
 }
 
 /**

@@ -29,6 +29,11 @@ export class Changes {
     this.#clock = clock;
   }
 
+  /** Whether anybody waits. */
+  get inUse(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   /** The tasks that are waited for. */
   taskIds(): Iterable<string> {
     return this.#listeners.keys();

@@ -256,6 +256,7 @@ class QueueCore {
       store: this.#store,
       logger: this.#logger,
       watched: () => [...this.#watches.taskIds(), ...this.#leased.taskIds()],
+      waiting: () => this.#watches.size > 0 || this.#claims.parked.inUse || this.#isFollowed(),
       onSurvey: (survey) => this.#catchUp(survey),
     });
   }
@@ -301,6 +302,10 @@ class QueueCore {
   #due({ readyLanes, deadTaskIds }: DueOutcome): void {
     for (const lane of readyLanes) this.#claims.announceSome(lane);
     for (const taskId of deadTaskIds) this.#ended(taskId);
+  }
+
+  #isFollowed(): boolean {
+    return this.#leased.inUse || this.#followed.inUse;
   }
 
   /** Tells that a task has ended. */

@@ -51,6 +51,11 @@ export class ParkedClaims {
     return this.#spots.size;
   }
 
+  /** Whether anybody is there, to claim or to look. */
+  get inUse(): boolean {
+    return this.#spots.size + this.#lookers.size > 0;
+  }
+
   /** Takes a place at the end. Must be followed by {@link leave}. */
   enter(takes: (lane: string) => boolean, limit: number): Spot {
     const spot: Spot = { takes, limit, call: undefined, ring: undefined };

@@ -23,6 +23,8 @@ export interface HttpClientOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Times the reopening of broken event streams. Default: the machine's timers. */
   readonly clock?: Clock | undefined;
+  /** Unix socket of the server. Default: the host and port of the URL. */
+  readonly socketPath?: string | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ class HttpClientTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
-  readonly #http = openLightFetch();
+  readonly #http: ReturnType<typeof openLightFetch>;
   readonly #inner: StreamableHTTPClientTransport;
   /** The same, as the protocol sees it. */
   readonly #wire: Transport;
@@ -48,7 +50,8 @@ class HttpClientTransport implements Transport {
   #closing: Promise<void> | undefined;
 
   constructor(url: URL, options: HttpClientOptions) {
-    const { clock, headers } = options;
+    const { clock, headers, socketPath } = options;
+    this.#http = openLightFetch(socketPath);
     this.#inner = new StreamableHTTPClientTransport(url, {
       fetch: this.#http.fetch,
       ...(headers ? { requestInit: { headers: { ...headers } } } : {}),

@@ -1,20 +1,24 @@
 /** The server's side of MCP over Streamable HTTP, on loopback: both eras on one URL. */
 import { once } from "node:events";
 import { createServer, type Server, type ServerOptions, type ServerResponse } from "node:http";
-import { isIPv4 } from "node:net";
 import type { Transport } from "@modelcontextprotocol/server";
 import type { Clock } from "../clock.ts";
-import { ConfigError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
 import { sendJson } from "./http/answer.ts";
 import { HttpChannel } from "./http/channel.ts";
 import { createEndpoint, type Endpoint } from "./http/endpoint.ts";
+import { type HandedConnections, leaveSocket, takeHanded } from "./http/handed.ts";
 import type { SchemaLookup } from "./http/headers.ts";
 import { HTTP_LIMITS } from "./http/limits.ts";
+import { listenAt, originOf, requireLoopback } from "./http/listen.ts";
+import { OpenResponses } from "./http/open-responses.ts";
 import type { PlainToolLookup } from "./http/plain-call.ts";
-import { DEFAULT_MAX_SESSIONS, Sessions } from "./http/sessions.ts";
+import { SiblingRequests } from "./http/sibling.ts";
+import { DEFAULT_MAX_SESSIONS, type SessionRecord, Sessions } from "./http/sessions.ts";
 
+export type { HandedConnections } from "./http/handed.ts";
+export type { SessionRecord } from "./http/sessions.ts";
 export { KEEP_ALIVE_MS } from "./http/channel.ts";
 export { MAX_HTTP_BODY_BYTES } from "./http/body.ts";
 export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
@@ -23,6 +27,9 @@ export { DEFAULT_MAX_SESSIONS, SESSION_IDLE_MS } from "./http/sessions.ts";
 export const DEFAULT_MCP_PATH = "/mcp";
 /** How long running requests may take to end when the server closes. */
 export const HTTP_DRAIN_MS = 5000;
+
+/** How long other processes may take to end their connections: longer than one lasts without a request. */
+const SIBLINGS_DRAIN_MS = 7000;
 
 /** What {@link startHttp} needs. */
 export interface HttpOptions {
@@ -48,12 +55,22 @@ export interface HttpOptions {
   readonly plainTool?: PlainToolLookup | undefined;
   /** Default {@link DEFAULT_MAX_SESSIONS}. */
   readonly maxSessions?: number | undefined;
+  /** Serves connections that another process accepts. Default: none, it listens on `host` and `port` itself. */
+  readonly handed?: HandedConnections | undefined;
 }
 
 /** A server that listens. */
 export interface HttpServer {
   /** Where MCP is, e.g. `http://127.0.0.1:9000/mcp`. */
   readonly url: string;
+  /**
+   * Lets all connections end that are handed in, while another process takes their clients' next requests: each answer
+   * says that its connection closes, and a connection without a request is kept until its client cannot use it any more.
+   *
+   * @param limitMs - how long running requests may take to end
+   * @returns the sessions that the other process goes on with
+   */
+  drain(limitMs: number): Promise<readonly SessionRecord[]>;
   /** Takes no more requests, lets the running ones end for up to {@link HTTP_DRAIN_MS}, and ends the rest. Idempotent. */
   close(): Promise<void>;
 }
@@ -75,12 +92,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   requireLoopback(host);
   const channel = new HttpChannel(clock);
   const sessions = new Sessions({
+    prefix: options.handed?.sessionPrefix ?? "",
     clock,
     logger,
     max,
     attach: (transport) => options.attachLegacy(transport),
   });
   const open = new OpenResponses();
+  const siblings = new SiblingRequests();
   const endpoint = createEndpoint({
     path,
     host,
@@ -89,37 +108,71 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     sessions,
     inputSchemaOf: options.inputSchemaOf ?? (() => undefined),
     plainTool: options.plainTool ?? (() => undefined),
-    onStream: (response) => open.delete(response),
+    onStream: (response) => open.streams(response),
+    passOn: async (sessionId, request, response, body) => {
+      const socketPath = options.handed?.socketOf(sessionId);
+      return socketPath !== undefined && siblings.pass(request, response, { body, socketPath });
+    },
   });
-  const server = createServer(serverLimits(), handler(endpoint, open, options));
+  const server = createServer(serverLimits(options), handler(endpoint, open, options));
+  if (options.handed) server.on("connection", (connection) => open.connected(connection));
   server.maxConnections = HTTP_LIMITS.maxConnections.value;
   server.maxHeadersCount = HTTP_LIMITS.maxHeaders.value;
   await options.attachModern(channel);
   try {
-    await listen(server, host, port);
+    await (options.handed
+      ? takeHanded(server, options.handed, path, (error) =>
+          logger.warn({ err: error }, "a session of the process before could not be taken over"),
+        )
+      : listenAt(server, host, port));
   } catch (error) {
     await channel.close();
     throw error;
   }
-  const close = async (): Promise<void> => {
-    const closed = once(server, "close");
-    server.close();
-    await open.drained(clock);
-    await Promise.all([channel.close(), sessions.close()]);
-    server.closeAllConnections();
-    await closed;
-  };
+  const ends = [() => channel.close(), () => sessions.close(), async () => siblings.close()];
   let closing: Promise<void> | undefined;
-  return { url: urlOf(server, host, path), close: () => (closing ??= close()) };
+  return {
+    url: `${options.handed?.origin ?? originOf(server, host)}${path}`,
+    drain: (limitMs) => drained(open, sessions, options, limitMs),
+    close: () => (closing ??= closeServer(server, open, clock, ends)),
+  };
+}
+
+/** Takes no more requests, lets the running ones end, and ends the rest. */
+async function closeServer(
+  server: Server,
+  open: OpenResponses,
+  clock: Clock,
+  ends: readonly (() => Promise<void>)[],
+): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  await open.drained(clock, HTTP_DRAIN_MS);
+  await Promise.all(ends.map((end) => end()));
+  server.closeAllConnections();
+  await closed;
+}
+
+/** First clients go, then nobody connects from other processes any more, and at last those have gone. */
+async function drained(
+  open: OpenResponses,
+  sessions: Sessions,
+  { clock, handed }: HttpOptions,
+  limitMs: number,
+): Promise<readonly SessionRecord[]> {
+  await open.clientsDrained(clock, limitMs);
+  if (handed) await leaveSocket(handed);
+  await open.siblingsDrained(clock, SIBLINGS_DRAIN_MS);
+  return sessions.records();
 }
 
 /** Slow clients are answered 408 and cut off by node:http itself. */
-function serverLimits(): ServerOptions {
-  const { requestMs, headersMs, keepAliveMs, checkMs, maxHeaderBytes } = HTTP_LIMITS;
+function serverLimits({ handed }: HttpOptions): ServerOptions {
+  const { requestMs, headersMs, keepAliveMs, handedKeepAliveMs, checkMs, maxHeaderBytes } = HTTP_LIMITS;
   return {
     requestTimeout: requestMs.value,
     headersTimeout: headersMs.value,
-    keepAliveTimeout: keepAliveMs.value,
+    keepAliveTimeout: (handed ? handedKeepAliveMs : keepAliveMs).value,
     connectionsCheckingInterval: checkMs.value,
     maxHeaderSize: maxHeaderBytes.value,
   };
@@ -140,67 +193,4 @@ function handler(endpoint: Endpoint, open: OpenResponses, { nursery, logger }: H
         if (!response.writableEnded) response.destroy();
       });
   };
-}
-
-/** Responses that have not ended, but for streams that stay open by nature. */
-class OpenResponses {
-  readonly #responses = new Set<ServerResponse>();
-  #onEmpty: (() => void) | undefined;
-
-  add(response: ServerResponse): void {
-    this.#responses.add(response);
-    response.once("close", () => this.delete(response));
-  }
-
-  delete(response: ServerResponse): void {
-    this.#responses.delete(response);
-    if (this.#responses.size === 0) this.#onEmpty?.();
-  }
-
-  /** Resolves when all have ended or {@link HTTP_DRAIN_MS} are over. */
-  drained(clock: Clock): Promise<void> {
-    if (this.#responses.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const stop = clock.schedule(resolve, HTTP_DRAIN_MS);
-      this.#onEmpty = () => {
-        stop();
-        resolve();
-      };
-    });
-  }
-}
-
-/** There is no authentication on this wire: whoever reaches it is the owner. So nobody else may reach it. */
-function requireLoopback(host: string): void {
-  const loopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
-  if (loopback) return;
-  throw new ConfigError(`HTTP host '${host}'`, undefined, "must be localhost, ::1 or in 127.0.0.0/8", {
-    hint: "callers over HTTP are not authenticated; reach this node from other machines over libp2p",
-  });
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  try {
-    const listening = once(server, "listening");
-    server.listen({ host, port, exclusive: true });
-    await listening;
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    const hint = "stop the other process, or choose another port; port 0 takes any free one";
-    if (code === "EADDRINUSE") {
-      throw new ConfigError(`HTTP port ${port}`, undefined, `is already in use on ${host}`, {
-        cause,
-        hint,
-      });
-    }
-    throw new ConfigError(`HTTP address ${host}:${port}`, undefined, `cannot be used: ${String(code)}`, {
-      cause,
-    });
-  }
-}
-
-function urlOf(server: Server, host: string, path: string): string {
-  const address = server.address();
-  const port = typeof address === "object" && address ? address.port : 0;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}${path}`;
 }

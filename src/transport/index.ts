@@ -2,12 +2,15 @@
 export {
   DEFAULT_MAX_SESSIONS,
   DEFAULT_MCP_PATH,
+  type HandedConnections,
   HTTP_DRAIN_MS,
   type HttpOptions,
   type HttpServer,
   MAX_HTTP_BODY_BYTES,
+  type SessionRecord,
   startHttp,
 } from "./http.ts";
+export { listenAt, originOf, requireLoopback } from "./http/listen.ts";
 export { memoryPair } from "./memory.ts";
 export { MAX_LINE_BYTES, type StdioOptions, stdioTransport } from "./stdio.ts";
 export { type ChildTransport, type ChildTransportOptions, childTransport } from "./child.ts";

@@ -35,10 +35,14 @@ export interface LightFetch {
   close(): void;
 }
 
-/** Opens a fetch whose connections are kept until {@link LightFetch.close}. It follows no redirects. */
-export function openLightFetch(): LightFetch {
+/**
+ * Opens a fetch whose connections are kept until {@link LightFetch.close}. It follows no redirects.
+ *
+ * @param socketPath - Unix socket that all requests go to, whatever host their URL names; absent: that host
+ */
+export function openLightFetch(socketPath?: string): LightFetch {
   const options = { keepAlive: true, timeout: KEEP_ALIVE_MS, maxFreeSockets: MAX_FREE_SOCKETS };
-  const agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
+  const agents = { http: new HttpAgent(options), https: new HttpsAgent(options), socketPath };
   return {
     fetch: (url, init = {}) => exchange(new URL(url), init, agents),
     close() {
@@ -51,6 +55,7 @@ export function openLightFetch(): LightFetch {
 interface Agents {
   readonly http: HttpAgent;
   readonly https: HttpsAgent;
+  readonly socketPath: string | undefined;
 }
 
 function exchange(url: URL, init: RequestInit, agents: Agents): Promise<Response> {
@@ -65,6 +70,7 @@ function exchange(url: URL, init: RequestInit, agents: Agents): Promise<Response
       headers: headersOf(init.headers, body ?? undefined),
       agent: secure ? agents.https : agents.http,
       ...(signal ? { signal } : {}),
+      ...(agents.socketPath === undefined ? {} : { socketPath: agents.socketPath }),
     };
     const request = secure ? httpsRequest(url, options) : httpRequest(url, options);
     let connected = false;

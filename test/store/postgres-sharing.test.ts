@@ -91,6 +91,23 @@ describe(
       });
     });
 
+    it("tells at once of a lease, so that others see its end if its process ends now", async () => {
+      const url = server?.url("lease") ?? "";
+      await using other = await openPostgresStores({ url });
+      const one = await openPostgresStores({ url });
+      await one.tasks.insert([draft("a")], Date.now());
+      // What the submission told has arrived by then.
+      await new Promise((resolve) => {
+        setTimeout(resolve, 700);
+      });
+      const heard = new Promise<void>((resolve) => {
+        other.tasks.onForeignChange(resolve);
+      });
+      await one.tasks.claim(claimOf({ leaseUntilMs: Date.now() + 60_000 }), Date.now());
+      await one.close();
+      await heard;
+    });
+
     it("gives a task that one process submits to a claim that waits in another", async () => {
       const [one, other] = await Promise.all([start("claim"), start("claim")]);
       const working = ask(other, { do: "work", workerId: "w", count: 3 });

@@ -78,8 +78,16 @@ export interface PostgresServer {
   remove(): Promise<void>;
 }
 
-/** Makes and starts a server. @param settings - such as `max_connections=20` */
-export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
+/**
+ * Makes and starts a server.
+ *
+ * @param settings - such as `max_connections=20`
+ * @param files - contents of files for the settings, by their names in the data folder
+ */
+export async function startPostgres(
+  settings: readonly string[] = [],
+  files: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
   if (bin === undefined) throw new Error("no PostgreSQL");
   const runner = findRunner();
   const folder = mkdtempSync(join(tmpdir(), "mcpp-pg-"));
@@ -98,6 +106,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       stdio: "pipe",
     },
   );
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(data, name), content, { mode: 0o600 });
+    if (runner) chownSync(join(data, name), runner.uid, runner.gid);
+  }
   const port = await freePort();
   const options = [
     "listen_addresses=127.0.0.1",

@@ -15,8 +15,10 @@ import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
 import { swarmKey } from "./swarm-key.ts";
 import { status } from "./status.ts";
+import { storeBackup } from "./store-backup.ts";
 import { storeCheck } from "./store-check.ts";
 import { storeCopy } from "./store-copy.ts";
+import { storeMigrate } from "./store-migrate.ts";
 import { submit } from "./submit.ts";
 import { tasks } from "./tasks.ts";
 import { tools } from "./tools.ts";
@@ -47,6 +49,8 @@ export const commands: readonly Command[] = [
   id,
   swarmKey,
   configShow,
+  storeMigrate,
   storeCheck,
+  storeBackup,
   storeCopy,
 ];

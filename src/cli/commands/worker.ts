@@ -10,7 +10,9 @@ export const worker: Command = {
     "Asked to end (SIGINT or SIGTERM), it finishes or hands back its work within the drain time and exits 0; asked twice, it exits at once.",
   args: [],
   options: [],
-  settings: SETTING_NAMES.filter((name) => !["http", "host", "port", "mountPath"].includes(name)),
+  settings: SETTING_NAMES.filter(
+    (name) => !["http", "host", "port", "mountPath", "processes"].includes(name),
+  ),
   client: false,
   runsUntilStopped: true,
   examples: [
@@ -28,7 +30,7 @@ export const worker: Command = {
   json: '{"ok":true,"ready":true,"peer_id":string,"url":null,"multiaddrs":string[],"data_dir":string,"pid":number}, when it is ready',
 
   async run({ flags, out }) {
-    const loaded = loadConfig({ flags: { ...flags, http: false } });
+    const loaded = loadConfig({ flags: { ...flags, http: false, processes: "1" } });
     const { workFor, workers, p2p } = loaded.config;
     const sharesQueue = loaded.origins.get("database") !== "default";
     if (workFor.length === 0 && !sharesQueue) {

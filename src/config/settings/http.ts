@@ -2,6 +2,8 @@
 import { integer, list, onOff, text } from "../kind.ts";
 import { names, type SettingTable } from "./setting.ts";
 
+/** More than any machine has cores for. */
+const MAX_PROCESSES = 64;
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 const origin = text(
   "origin",
@@ -15,33 +17,41 @@ const loopback = text(
 );
 
 /** MCP over HTTP. */
-export const HTTP: Pick<SettingTable, "http" | "host" | "port" | "mountPath" | "corsOrigins"> = {
-  http: { ...names("http"), kind: onOff(), fallback: () => true, summary: "Serve MCP over HTTP." },
-  host: {
-    ...names("host"),
-    kind: loopback,
-    fallback: () => "127.0.0.1",
-    summary: "Address that HTTP listens on; loopback only.",
-  },
-  port: {
-    ...names("port"),
-    kind: integer("port", 0, 65_535),
-    fallback: () => 8000,
-    summary: "Port that HTTP listens on; 0 takes any free one.",
-  },
-  mountPath: {
-    ...names("mount-path"),
-    kind: text("path", "a URL path such as /mcp", /^\/[\w\-./~]*$/),
-    fallback: () => "/mcp",
-    summary: "URL path of the MCP endpoint.",
-  },
-  corsOrigins: {
-    ...names("cors-origin"),
-    env: "MCPP_CORS_ORIGINS",
-    key: "cors_origins",
-    kind: list(origin),
-    fallback: () => [],
-    fallbackText: "none",
-    summary: "Origins whose web pages may use the node over HTTP, with the rights of its owner.",
-  },
-};
+export const HTTP: Pick<SettingTable, "http" | "host" | "port" | "mountPath" | "corsOrigins" | "processes"> =
+  {
+    http: { ...names("http"), kind: onOff(), fallback: () => true, summary: "Serve MCP over HTTP." },
+    host: {
+      ...names("host"),
+      kind: loopback,
+      fallback: () => "127.0.0.1",
+      summary: "Address that HTTP listens on; loopback only.",
+    },
+    port: {
+      ...names("port"),
+      kind: integer("port", 0, 65_535),
+      fallback: () => 8000,
+      summary: "Port that HTTP listens on; 0 takes any free one.",
+    },
+    mountPath: {
+      ...names("mount-path"),
+      kind: text("path", "a URL path such as /mcp", /^\/[\w\-./~]*$/),
+      fallback: () => "/mcp",
+      summary: "URL path of the MCP endpoint.",
+    },
+    processes: {
+      ...names("processes"),
+      kind: integer("n", 1, MAX_PROCESSES),
+      fallback: () => 1,
+      summary:
+        "How many processes serve HTTP and work on one queue; one of them has the peers and the mounted servers. SIGHUP replaces them one by one.",
+    },
+    corsOrigins: {
+      ...names("cors-origin"),
+      env: "MCPP_CORS_ORIGINS",
+      key: "cors_origins",
+      kind: list(origin),
+      fallback: () => [],
+      fallbackText: "none",
+      summary: "Origins whose web pages may use the node over HTTP, with the rights of its owner.",
+    },
+  };

@@ -141,7 +141,8 @@ export async function migrate(client: Client, address: Address): Promise<void> {
   }
 }
 
-async function schemaVersion(client: Client, { schema, shown }: Address): Promise<number> {
+/** The version of the schema that the database has; 0 if there is none. @throws StoreVersionError if it is a later one */
+export async function schemaVersion(client: Client, { schema, shown }: Address): Promise<number> {
   const found = await client.query(THERE, [schema]);
   if (!thereRow.parse(found.rows[0]).there) return 0;
   const { rows } = await client.query(`SELECT version FROM ${schema}.schema_version`);

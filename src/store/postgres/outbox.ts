@@ -10,7 +10,7 @@ import type { Logger } from "../../logger.ts";
 import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import type { Lease } from "../../task/queue.ts";
 import { taskErrorSchema } from "../../task/task.ts";
-import { textChecksum } from "../checksum.ts";
+import { outboxChecksum } from "../checksum.ts";
 import { jsonOf, parsed } from "../rows.ts";
 import type { Lifetime } from "../stores.ts";
 import type { Database } from "./database.ts";
@@ -73,7 +73,7 @@ export class PostgresOutboxStore implements OutboxStore {
     this.#lifetime.check();
     const { taskId, token } = lease;
     const text = JSON.stringify(outcome);
-    const crc = textChecksum(token, queue, taskId, text);
+    const crc = outboxChecksum(queue, taskId, token, text);
     await this.#database.query(REPLACE, [this.#owner, queue, taskId, token, text, createdAtMs, crc]);
   }
 
@@ -98,7 +98,7 @@ export class PostgresOutboxStore implements OutboxStore {
     const [row] = await this.#database.query(GET, [this.#owner, queue, taskId, token]);
     if (!row) return undefined;
     const { outcome, created_ms: createdAtMs, crc } = parsed(entryRow, row);
-    if (crc !== null && crc !== textChecksum(token, queue, taskId, outcome)) {
+    if (crc !== null && crc !== outboxChecksum(queue, taskId, token, outcome)) {
       this.#logger.error({ queue, taskId }, "a result that waited for its delivery is damaged; dropped");
       await this.#database.query(REMOVE, [this.#owner, queue, taskId, token]);
       return undefined;

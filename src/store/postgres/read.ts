@@ -81,7 +81,8 @@ export function recordOf(row: Row, createdAtMs: number): [readonly LogLine[], re
   return [rowsIn(row["log_rows"]).map(logLineOf), historyOf(createdAtMs, rowsIn(row["event_rows"]))];
 }
 
-function rowsIn(text: unknown): readonly Row[] {
+/** The rows that a column of {@link logsColumn} or {@link historyColumn} holds. */
+export function rowsIn(text: unknown): readonly Row[] {
   if (typeof text !== "string") return [];
   const rows = parsed(listedRows, jsonOf(text));
   if (!text.includes(String.raw`\u0001`)) return rows;

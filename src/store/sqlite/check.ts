@@ -7,41 +7,13 @@ import { Connection } from "./connection.ts";
 import { loadSqlite } from "./load.ts";
 import { migrate, schemaVersion } from "./migrations.ts";
 import { openForReading } from "./open.ts";
-import { isDamagedEntry } from "./outbox.ts";
+import { isDamagedEntry } from "../checksum.ts";
 import { jsonOf } from "../rows.ts";
+import { MAX_FINDINGS, NOTHING, RESTORE, RESUBMIT, type StoreFinding, type StoreReport } from "../report.ts";
 import { inspectWal } from "./wal.ts";
 
-/** A list of more says nothing new: the file needs its backup. */
-const MAX_FINDINGS = 100;
 /** What `PRAGMA integrity_check` may say of the file before it stops. */
 const MAX_STRUCTURAL = 20;
-
-/** One thing that is wrong with a database. */
-export interface StoreFinding {
-  readonly what: string;
-  /** The task that it concerns, if it is one task. */
-  readonly taskId?: string | undefined;
-  readonly todo: string;
-}
-
-/** What a check found. */
-export interface StoreReport {
-  readonly path: string;
-  /** Of the main file and its write-ahead log. */
-  readonly bytes: number;
-  readonly tasks: number;
-  /** Results that wait for their delivery. */
-  readonly outbox: number;
-  /** Entries of the cache, with tombstones. */
-  readonly cache: number;
-  /** Empty: no damage was found. At most {@link MAX_FINDINGS}. */
-  readonly findings: readonly StoreFinding[];
-  /** Ordinary, but good to know. */
-  readonly notes: readonly string[];
-}
-
-const RESTORE = "stop the node, keep a copy of the files, and restore a backup";
-const RESUBMIT = "submit it again; what is intact of it, mcpp tasks shows";
 
 /**
  * Looks at everything in the file of the database at `path`, in one read transaction: structure and indexes, schema,
@@ -203,7 +175,7 @@ function* outboxFindings(connection: Connection, counts: Counts): Generator<Stor
     if (!isDamagedEntry(row)) continue;
     const taskId = String(row["task_id"]);
     const what = `a result for task ${taskId} that waits for its delivery has changed`;
-    yield { what, taskId, todo: "nothing: it is dropped, and the queue gives the task out again" };
+    yield { what, taskId, todo: NOTHING };
   }
 }
 

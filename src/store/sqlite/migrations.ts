@@ -194,8 +194,16 @@ export function checkVersion(connection: Connection): void {
   }
 }
 
+/** Whether the file has tables, but not all that this version of the program makes. */
+export function isOutdated(connection: Connection): boolean {
+  const version = schemaVersion(connection);
+  return version > 0 && version < MIGRATIONS.length;
+}
+
 /**
- * Takes the steps that are missing, each in a transaction of its own.
+ * Takes the steps that are missing, each in a transaction of its own. A process of an older version of the program must not
+ * have the file open meanwhile, nor afterwards: it would go on by the rules of the schema that it knows. One that opens the
+ * file afterwards refuses it by itself.
  *
  * @param upTo - the version to stop at; default: the last
  */

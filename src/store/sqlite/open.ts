@@ -6,12 +6,12 @@
  */
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import * as z from "zod";
-import { StoreCorruptError, StoreLockedError } from "../../errors.ts";
+import { hasCode, StoreCorruptError, StoreLockedError } from "../../errors.ts";
 import { type Logger, silentLogger } from "../../logger.ts";
 import { BUSY_TIMEOUT_MS, Connection } from "./connection.ts";
 import { CORRUPT_HINT, storeError } from "./failure.ts";
 import { loadSqlite } from "./load.ts";
-import { checkVersion, migrate } from "./migrations.ts";
+import { checkVersion, isOutdated, migrate } from "./migrations.ts";
 import { inspectWal } from "./wal.ts";
 
 /** Marks a file as ours, in its header: "MCPP" in ASCII. */
@@ -181,8 +181,9 @@ function checkIntegrity(connection: Connection, bytes: number): void {
 
 /** The mark comes before the write-ahead log, so that it is in the file itself, where {@link identify} looks. */
 function prepare(connection: Connection, maxBytes: number | undefined): void {
+  connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  if (isOutdated(connection)) upgradeAlone(connection);
   connection.exec(`
-    PRAGMA application_id = ${APPLICATION_ID};
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA journal_size_limit = ${MAX_IDLE_WAL_BYTES};
@@ -193,6 +194,28 @@ function prepare(connection: Connection, maxBytes: number | undefined): void {
   migrate(connection);
   // The first write would find out whether the file can be written; better to know before anything is promised.
   connection.exec("BEGIN IMMEDIATE; ROLLBACK;");
+}
+
+/**
+ * Changes the schema while nobody else has the file open, which the change of the journal's mode asks SQLite for: it needs
+ * the file for itself, and exclusive mode keeps it until the steps are taken. A process that opens the file then waits.
+ *
+ * @throws StoreLockedError if another process has it open
+ */
+function upgradeAlone(connection: Connection): void {
+  try {
+    connection.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE");
+    connection.exec("BEGIN EXCLUSIVE; COMMIT");
+  } catch (error) {
+    if (!hasCode(error, "E_STORE_LOCKED")) throw error;
+    throw new StoreLockedError(
+      `the database ${connection.path} is of an older version and must be brought up to date, but another process has it open`,
+      { cause: error, hint: "end every node and worker on this file, and start them with this version" },
+    );
+  }
+  migrate(connection);
+  // The next access gives the file free.
+  connection.exec("PRAGMA locking_mode = NORMAL");
 }
 
 const pageRow = z.object({ page_size: z.int() });

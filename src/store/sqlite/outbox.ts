@@ -6,8 +6,8 @@ import type { Lease } from "../../task/queue.ts";
 import type { OutboxEntry, OutboxKey, OutboxStore } from "../../task/outbox.ts";
 import { taskErrorSchema } from "../../task/task.ts";
 import type { Lifetime } from "../stores.ts";
-import { textChecksum } from "../checksum.ts";
-import type { Connection, Row } from "./connection.ts";
+import { isDamagedEntry, outboxChecksum } from "../checksum.ts";
+import type { Connection } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { jsonOf, parsed } from "../rows.ts";
 
@@ -109,15 +109,4 @@ export class SqliteOutboxStore implements OutboxStore {
     this.#lifetime.check();
     await this.#commits.write(() => this.#connection.run(REMOVE, { queue, taskId, token }));
   }
-}
-
-function outboxChecksum(queue: string, taskId: string, token: number, outcome: string): number {
-  return textChecksum(token, queue, taskId, outcome);
-}
-
-/** Whether an entry is not what was written. One from before there were checksums cannot be told. */
-export function isDamagedEntry(row: Row): boolean {
-  const { queue, task_id: taskId, token, outcome, crc } = row;
-  if (crc === null) return false;
-  return crc !== outboxChecksum(String(queue), String(taskId), Number(token), String(outcome));
 }

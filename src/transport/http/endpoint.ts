@@ -23,6 +23,7 @@ import { readJson } from "./body.ts";
 import type { HttpChannel } from "./channel.ts";
 import { createCors } from "./cors.ts";
 import { headerFault, type SchemaLookup } from "./headers.ts";
+import { takenOver } from "./handed.ts";
 import { plainCallIn, PlainCalls, type PlainToolLookup } from "./plain-call.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -45,6 +46,13 @@ export interface EndpointOptions {
   readonly plainTool: PlainToolLookup;
   /** Told of a response that may stay open as long as its client likes. */
   readonly onStream: (response: ServerResponse) => void;
+  /** Lets another process answer a request of a session that it has. @returns false if there is none that has it */
+  readonly passOn: (
+    sessionId: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+  ) => Promise<boolean>;
 }
 
 /** Answers one request, in whose scope it runs. Rejects only on a defect. */
@@ -178,16 +186,17 @@ async function route(
 
 /** Requests of the initialize era, and whatever names a session. */
 async function answerSession(
-  { sessions }: EndpointOptions,
+  { sessions, passOn }: EndpointOptions,
   request: IncomingMessage,
   response: ServerResponse,
   body: unknown,
 ): Promise<void> {
   const id = headerText(request.headers["mcp-session-id"]);
   if (id !== undefined && sessions.has(id)) await sessions.handle(id, request, response, body);
-  else if (id !== undefined)
-    sendRpcError(response, 404, { code: -32_001, message: "Session not found" }, idOf(body));
-  else if (isInitializeRequest(body)) await sessions.open(request, response, body);
+  else if (id !== undefined) {
+    if (!(await passOn(id, request, response, body)))
+      sendRpcError(response, 404, { code: -32_001, message: "Session not found" }, idOf(body));
+  } else if (isInitializeRequest(body)) await sessions.open(request, response, body, takenOver(request));
   else if (request.method === "POST")
     refuse(response, 400, "the Mcp-Session-Id header is missing: send initialize first");
   else refuse(response, 405, "there is no session: send initialize by POST first", { allow: "POST" });

@@ -6,6 +6,7 @@ type Name =
   | "headersMs"
   | "requestMs"
   | "keepAliveMs"
+  | "handedKeepAliveMs"
   | "checkMs"
   | "maxHeaderBytes"
   | "maxHeaders"
@@ -36,6 +37,12 @@ export const HTTP_LIMITS: { readonly [N in Name]: Limit } = {
     unit: "ms",
     what: "How long a connection stays open between two requests.",
     why: "Clients that ask now and again keep theirs; those that forgot theirs cost nothing for long.",
+  },
+  handedKeepAliveMs: {
+    value: 5 * SECOND,
+    unit: "ms",
+    what: "The same with several processes.",
+    why: "A process that is replaced waits this long for its connections, so that no request meets a closed one.",
   },
   checkMs: {
     value: 5 * SECOND,

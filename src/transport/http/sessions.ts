@@ -18,7 +18,15 @@ export const SESSION_IDLE_MS: number = 30 * 60_000;
 /** How often idle sessions are looked for. */
 const SWEEP_MS = 60_000;
 
+/** What another process needs to go on with a session. */
+export interface SessionRecord {
+  readonly id: string;
+  /** The request that began it. */
+  readonly initialize: unknown;
+}
+
 interface Session {
+  readonly initialize: unknown;
   readonly transport: NodeStreamableHTTPServerTransport;
   /** Requests under way, including the open event stream. */
   busy: number;
@@ -27,6 +35,8 @@ interface Session {
 
 /** What {@link Sessions} needs. */
 export interface SessionsOptions {
+  /** How the ids of the sessions begin. */
+  readonly prefix: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly max: number;
@@ -55,15 +65,30 @@ export class Sessions {
     return this.#sessions.size;
   }
 
-  /** Begins a session with its `initialize` request. @throws {@link BusyError} if all are taken and in use */
-  async open(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void> {
+  /** All that there are. */
+  records(): readonly SessionRecord[] {
+    return [...this.#sessions].map(([id, { initialize }]) => ({ id, initialize }));
+  }
+
+  /**
+   * Begins a session with its `initialize` request.
+   *
+   * @param taken - the id that it has, if it began in a process that this one replaces
+   * @throws {@link BusyError} if all are taken and in use
+   */
+  async open(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+    taken?: string,
+  ): Promise<void> {
     this.#makeRoom();
     this.#opening++;
-    const { clock, attach } = this.#options;
+    const { prefix, clock, attach } = this.#options;
     const transport = new NodeStreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomUUID(),
+      sessionIdGenerator: () => taken ?? `${prefix}${randomUUID()}`,
       onsessioninitialized: (id) => {
-        this.#sessions.set(id, { transport, busy: 0, usedMs: clock.now() });
+        this.#sessions.set(id, { initialize: body, transport, busy: 0, usedMs: clock.now() });
         this.#sweepLater();
       },
       onsessionclosed: (id) => void this.#sessions.delete(id),
