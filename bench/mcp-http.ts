@@ -137,6 +137,9 @@ const nowhere: ToolContext = {
   status: absent,
   heartbeat: absent,
   callTool: absent,
+  get scheduler(): never {
+    return absent();
+  },
   peers: absent,
   findPeers: absent,
   checkUp: absent,

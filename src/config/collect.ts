@@ -205,7 +205,17 @@ function workSettings(
   value: ValueOf,
 ): Pick<
   NodeConfig,
-  "workers" | "workFor" | "workerId" | "leaseMs" | "mounts" | "p2pTools" | "taskqueueTools"
+  | "workers"
+  | "workFor"
+  | "workerId"
+  | "leaseMs"
+  | "mounts"
+  | "assignment"
+  | "githubWorkflows"
+  | "githubWorkflowsMs"
+  | "p2pTools"
+  | "taskqueueTools"
+  | "workflowTools"
 > {
   return {
     workers: value("workers"),
@@ -213,8 +223,12 @@ function workSettings(
     workerId: value("workerId"),
     leaseMs: value("leaseMs"),
     mounts: value("mounts"),
+    assignment: value("assignment"),
+    githubWorkflows: value("githubWorkflows"),
+    githubWorkflowsMs: value("githubWorkflowsMs"),
     p2pTools: value("p2pTools"),
     taskqueueTools: value("taskqueueTools"),
+    workflowTools: value("workflowTools"),
   };
 }
 

@@ -130,6 +130,11 @@ export interface NodeConfig {
   readonly workerId?: string | undefined;
   readonly leaseMs: number;
   readonly mounts: readonly MountConfig[];
+  /** How the owner of a workflow task is chosen. */
+  readonly assignment: "hash" | "legacy";
+  /** `owner/name`, or `owner/name=/path/of/a/checkout`. */
+  readonly githubWorkflows: readonly string[];
+  readonly githubWorkflowsMs: number;
   readonly containers: "off" | "auto" | "on";
   /** Absolute path of a socket. */
   readonly containerEngine?: string | undefined;
@@ -154,6 +159,8 @@ export interface NodeConfig {
   readonly p2pTools: boolean;
   /** Whether those of the task queue are among them. */
   readonly taskqueueTools: boolean;
+  /** Whether those of the workflow scheduler are among them. */
+  readonly workflowTools: boolean;
   readonly drainMs: number;
   readonly logLevel: LogLevel;
 }

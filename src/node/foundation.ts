@@ -13,6 +13,7 @@ import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
 import type { Closers } from "./closers.ts";
+import { openScheduling, type Scheduling } from "./scheduling.ts";
 
 /** What every step of opening has. */
 export interface Opening {
@@ -42,6 +43,7 @@ export interface Foundation extends Opening {
   readonly cache: LocalCache;
   readonly table: PeerTable;
   readonly presence: Presence;
+  readonly scheduling: Scheduling;
   /** Another one each time a node starts. */
   readonly instance: string;
 }
@@ -62,13 +64,15 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     retentionMs,
   });
   closers.add("the queue", () => queue.stop());
+  const table = createPeerTable({ clock });
   return {
     ...opening,
     folder,
     stores,
     queue,
     cache: openLocalCache({ store: stores.cache, clock }),
-    table: createPeerTable({ clock }),
+    table,
+    scheduling: await openScheduling(opening, queue, table),
     presence: createPresence(clock),
     instance: randomUUID(),
   };

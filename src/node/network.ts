@@ -65,6 +65,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     rpc: host.rpc,
     intervalMs: config.heartbeatMs,
     connect: (peerId) => host.connectKnown(peerId),
+    gossip: foundation.scheduling.gossipOver(host),
   });
   return {
     host,
@@ -106,13 +107,15 @@ function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMet
   return [
     ...serveTaskMethods(queue),
     ...serveCacheMethods(cache),
+    ...foundation.scheduling.methods,
     ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
-    serve(nodeHeartbeat, ({ peerId, clock }, { caller }) => {
+    serve(nodeHeartbeat, ({ peerId, clock, gossip }, { caller }) => {
       // Only whoever may work here gets this far.
       if (caller.kind === "peer") foundation.table.heard(caller.peerId, { trusted: true, seen: true });
       const answer = serving.heartbeat(peerId, clock, callerName(caller));
-      return Promise.resolve({ ...answer, at_ms: foundation.clock.epochMs() });
+      const said = foundation.scheduling.gossipFrom(caller, gossip);
+      return Promise.resolve({ ...answer, at_ms: foundation.clock.epochMs(), gossip: said });
     }),
     serve(toolCall, ({ name, args }, { caller, signal }) =>
       serving.callToolForPeer(name, args, caller, signal),

@@ -4,6 +4,9 @@ import type { Caller } from "../authority/caller.ts";
 import type { JsonObject } from "../content/json.ts";
 import type { P2pHost } from "../p2p/index.ts";
 import type { CallToolResult } from "../server/index.ts";
+import type { OutboxEntry } from "../task/outbox.ts";
+import type { TaskQueue } from "../task/queue.ts";
+import type { Delivery } from "../workflow/scheduler/index.ts";
 
 /** What the later steps bring. */
 export interface Introduction {
@@ -60,4 +63,6 @@ export interface Work {
   readonly taskTypes: readonly string[];
   readonly slots: number;
   readonly running: number;
+  /** Brings a result to the queue of its task, or puts it into the outbox until that is back. */
+  deliver(entry: OutboxEntry, queue: TaskQueue): Promise<Delivery>;
 }

@@ -194,6 +194,7 @@ function roomsOf(parts: Parts): NodeRooms {
     server,
     status: (detail) => statusOf(parts, detail),
     heartbeat: (peerId, clock, from) => heartbeat(foundation, peerId, clock, callerName(from)),
+    scheduler: foundation.scheduling.scheduler,
     doctor: createDoctor(foundation, network),
   };
 }

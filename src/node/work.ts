@@ -1,7 +1,8 @@
 /** Last step of opening a node: the worker, on the own queue and on those of the nodes it works for. */
 import { UnreachableError } from "../errors.ts";
 import type { TaskQueue } from "../task/queue.ts";
-import { createHandlers, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
+import { remoteQueue } from "../task/remote.ts";
+import { createHandlers, Delivery, type QueueSource, startWorker, type Worker } from "../worker/index.ts";
 import { containersOf } from "./containers.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Network, Serving, Work } from "./rooms.ts";
@@ -26,14 +27,14 @@ export async function openWork(
   workerId: string,
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
-  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0 };
+  const own = queue.as(WORKER_HOLDER);
+  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0, ...resting(foundation, network, own) };
   const containers = await containersOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),
     isRepeatable: (name) => serving.isRepeatable(name),
     containers,
   });
-  const own = queue.as(WORKER_HOLDER);
   const far = await farQueues(foundation, network);
   const worker = startWorker({
     nursery,
@@ -46,7 +47,7 @@ export async function openWork(
     concurrency: config.workers,
     leaseMs: config.leaseMs,
     outbox: stores.outbox,
-    outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
+    outboxQueue: (name) => (name === OWN_QUEUE ? own : queueOfNode(name, foundation, network)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
   // A claim that waits at a queue was made with the tools of that time.
@@ -60,10 +61,29 @@ export async function openWork(
   );
 }
 
+/** A node that does not work still brings the results of its hosts home. */
+function resting(foundation: Foundation, network: Network, own: TaskQueue): Pick<Work, "deliver"> {
+  const { clock, logger, nursery, stores } = foundation;
+  const delivery = new Delivery({
+    outbox: stores.outbox,
+    outboxQueue: (name) => (name === OWN_QUEUE ? own : queueOfNode(name, foundation, network)),
+    clock,
+    logger: logger.child({ room: "worker" }),
+    random: Math.random,
+  });
+  nursery.startSoon(() => delivery.run(), "outbox");
+  return { deliver: (entry, queue) => delivery.deliver(entry, queue, () => true) };
+}
+
+/** The queue that a result belongs to. @throws UnreachableError without a libp2p host */
+function queueOfNode(name: string, { queue }: Foundation, { host, peerId }: Network): TaskQueue {
+  if (name === peerId) return queue.as(peerId);
+  return host === undefined ? refuse(name) : remoteQueue(host.rpc, { peerId: name });
+}
+
 /** The queues of other nodes: those that are named, and those that will be discovered. */
 interface FarQueues {
   readonly sources: readonly QueueSource[];
-  queueOf(name: string): TaskQueue;
   follow(worker: Worker): void;
 }
 
@@ -73,13 +93,12 @@ async function farQueues(
 ): Promise<FarQueues> {
   if (host === undefined) {
     for (const name of config.workFor) refuse(name);
-    return { sources: [], queueOf: refuse, follow: () => undefined };
+    return { sources: [], follow: () => undefined };
   }
-  const { followDiscovery, queueOfPeer, sourceOf } = await import("./sources.ts");
+  const { followDiscovery, sourceOf } = await import("./sources.ts");
   const named = config.workFor.filter((name) => name !== DISCOVERED);
   return {
     sources: named.map((name) => sourceOf(name, host, table)),
-    queueOf: (name) => queueOfPeer(name, host),
     follow(worker) {
       if (!config.workFor.includes(DISCOVERED)) return;
       nursery.startSoon(() => followDiscovery({ host, worker, logger }), "follow discovery");
@@ -94,6 +113,7 @@ function workOf(worker: Worker, slots: number, taskTypes: readonly string[]): Wo
     get running() {
       return worker.running;
     },
+    deliver: (entry, queue) => worker.deliver(entry, queue),
   };
 }
 

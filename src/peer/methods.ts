@@ -21,13 +21,19 @@ export interface HeartbeatInput {
   readonly peerId: string;
   /** Its vector clock, in the shape of the old wire. */
   readonly clock?: JsonObject | undefined;
+  /** What its workflow scheduler says about itself and others. */
+  readonly gossip?: JsonObject | undefined;
 }
 
 /** Tells a node that an identity is alive. */
 export const nodeHeartbeat: Method<HeartbeatInput, JsonObject> = {
   name: "node.heartbeat",
   grant: "work",
-  input: z.object({ peerId: z.string().trim().min(1).max(MAX_IDENTITY_CHARS), clock: jsonObject.optional() }),
+  input: z.object({
+    peerId: z.string().trim().min(1).max(MAX_IDENTITY_CHARS),
+    clock: jsonObject.optional(),
+    gossip: jsonObject.optional(),
+  }),
   output: jsonObject,
   idempotent: true,
 };

@@ -79,6 +79,19 @@ export class Claims {
     }
   }
 
+  /** Leases what waits in one lane, if anything does; see `LocalTaskQueue.claimLane`. The request is valid. */
+  async claimLane(
+    holder: string,
+    lane: string,
+    request: Pick<ClaimRequest, "workerId" | "leaseMs">,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ClaimedTask[]> {
+    const scope = currentScope();
+    this.#throwIfClosed();
+    const claimed = await this.#lease(holder, { ...request, limit: 1 }, { lanes: [lane], ranges: [] });
+    return this.#handOver(holder, claimed, scope, signal);
+  }
+
   /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
   async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
     this.#throwIfClosed();

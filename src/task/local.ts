@@ -16,7 +16,15 @@ import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
-import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
+import type {
+  CallOptions,
+  ClaimedTask,
+  ClaimRequest,
+  Failure,
+  Lease,
+  SubmitReceipt,
+  TaskQueue,
+} from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
 import { laneOf } from "./routing.ts";
 import {
@@ -54,6 +62,14 @@ export interface LocalQueueOptions {
   readonly retentionMs?: number | undefined;
 }
 
+/** Is told what happens in a queue. */
+export interface QueueListener {
+  /** A task has completed, failed for good, or was cancelled. */
+  ended(taskId: string): void;
+  /** Tasks have become ready in a lane; undefined: in more lanes than anybody named. */
+  ready(lane: string | undefined): void;
+}
+
 /** A queue in this process. */
 export interface LocalTaskQueue {
   /** The queue as the node's owner sees it. */
@@ -77,6 +93,21 @@ export interface LocalTaskQueue {
     options?: CallOptions,
   ): Promise<void>;
   /**
+   * Leases the first task of a lane for `holder`, also of a lane that no claim matches (see routing.ts).
+   *
+   * @returns undefined if nothing is ready there
+   */
+  claimLane(
+    holder: string,
+    lane: string,
+    request: Pick<ClaimRequest, "workerId" | "leaseMs">,
+    options?: CallOptions,
+  ): Promise<ClaimedTask | undefined>;
+  /** The lease in force on a task and in whose hands it is; undefined if it is not running or unknown. */
+  leaseOf(taskId: string): Promise<HeldLease | undefined>;
+  /** Tells `listener` what happens to tasks, once it is on disk. @returns ends that */
+  follow(listener: QueueListener): () => void;
+  /**
    * Stops submitting, claiming and waiting, and ends the background task; those who wait get a `ShuttingDownError`,
    * because an empty answer would send them straight back. What is under lease can still be settled, so that
    * workers drain, until the store is closed. Idempotent; also happens when the nursery is cancelled.
@@ -93,6 +124,9 @@ export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
     completeHeld: (holder, taskId, outcome, callOptions) =>
       core.completeHeld(holder, taskId, outcome, callOptions),
     underHeldLease: (claim, act, callOptions) => core.underHeldLease(claim, act, callOptions),
+    claimLane: (holder, lane, request, callOptions) => core.claimLane(holder, lane, request, callOptions),
+    leaseOf: (taskId) => options.store.leaseOf(taskId),
+    follow: (listener) => core.follow(listener),
     stop: () => core.stop(),
   };
 }
@@ -106,6 +140,7 @@ class QueueCore {
   readonly #watches: TaskWatches;
   readonly #timekeeper: Timekeeper;
   readonly #held: HeldSettlements;
+  readonly #listeners = new Set<QueueListener>();
   readonly #stop = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
 
@@ -199,6 +234,35 @@ class QueueCore {
     await this.#held.under({ ...claim, taskId }, act);
   }
 
+  async claimLane(
+    holder: string,
+    lane: string,
+    request: Pick<ClaimRequest, "workerId" | "leaseMs">,
+    options: CallOptions | undefined,
+  ): Promise<ClaimedTask | undefined> {
+    throwIfAborted(options?.signal);
+    const claim = parseInput(claimRequestSchema, request, "claim");
+    return (await this.#claims.claimLane(holder, lane, claim, options?.signal))[0];
+  }
+
+  follow(listener: QueueListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells everybody that a task has ended. */
+  #ended(taskId: string): void {
+    this.#watches.ended(taskId);
+    for (const listener of this.#listeners) listener.ended(taskId);
+  }
+
+  /** @param tasks - how many; absent if nobody counted them */
+  #ready(lane: string, tasks?: number): void {
+    if (tasks === undefined) this.#claims.parked.someReady(lane);
+    else this.#claims.parked.ready(lane, tasks);
+    for (const listener of this.#listeners) listener.ready(lane);
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#close();
@@ -232,9 +296,12 @@ class QueueCore {
 
   /** Does for the changes of others what the methods above do for our own. */
   #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
-    for (const taskId of endedTaskIds) this.#watches.ended(taskId);
-    if (readyLanes) for (const lane of readyLanes) this.#claims.parked.someReady(lane);
-    else this.#claims.parked.manyReady();
+    for (const taskId of endedTaskIds) this.#ended(taskId);
+    if (readyLanes) for (const lane of readyLanes) this.#ready(lane);
+    else {
+      this.#claims.parked.manyReady();
+      for (const listener of this.#listeners) listener.ready(undefined);
+    }
     if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
   }
 
@@ -260,12 +327,12 @@ class QueueCore {
       if (notBeforeMs === undefined) ready.set(lane, (ready.get(lane) ?? 0) + 1);
       else this.#timekeeper.dueAt(notBeforeMs);
     }
-    for (const [lane, tasks] of ready) this.#claims.parked.ready(lane, tasks);
+    for (const [lane, tasks] of ready) this.#ready(lane, tasks);
   }
 
   #due({ readyLanes, deadTaskIds }: DueOutcome): void {
-    for (const lane of readyLanes) this.#claims.parked.someReady(lane);
-    for (const taskId of deadTaskIds) this.#watches.ended(taskId);
+    for (const lane of readyLanes) this.#ready(lane);
+    for (const taskId of deadTaskIds) this.#ended(taskId);
   }
 
   async #renew(holder: string, lease: Lease, leaseMs: number): Promise<number> {
@@ -280,7 +347,7 @@ class QueueCore {
     const held = heldBy(holder, lease);
     checkBody("result", result);
     await this.#store.settle(held, { kind: "completed", result }, this.#clock.epochMs());
-    this.#watches.ended(held.taskId);
+    this.#ended(held.taskId);
   }
 
   async #fail(holder: string, lease: Lease, raw: Failure): Promise<void> {
@@ -296,14 +363,14 @@ class QueueCore {
     if (!retry || !attemptsLeft) {
       const end: Settlement = { kind: "failed", error, result, deadLetter: retry };
       await this.#store.settle(held, end, nowMs);
-      this.#watches.ended(held.taskId);
+      this.#ended(held.taskId);
       return;
     }
     const notBeforeMs = Math.ceil(nowMs + (retryAfterMs ?? retryDelayMs(task.attempt, this.#random)));
     await this.#store.settle(held, { kind: "retried", error, result, notBeforeMs }, nowMs);
     this.#timekeeper.dueAt(notBeforeMs);
     // With no pause asked for, the store may have made it ready at once.
-    if (notBeforeMs <= nowMs) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+    if (notBeforeMs <= nowMs) this.#ready(laneOf(task.type, task.payload), 1);
   }
 
   async #release(holder: string, lease: Lease, reason: string): Promise<void> {
@@ -311,13 +378,13 @@ class QueueCore {
     const why = cutText(parseInput(reasonSchema, reason, "reason"));
     await this.#store.settle(held, { kind: "released", reason: why }, this.#clock.epochMs());
     const task = await this.#store.get(held.taskId);
-    if (task) this.#claims.parked.ready(laneOf(task.type, task.payload), 1);
+    if (task) this.#ready(laneOf(task.type, task.payload), 1);
   }
 
   async #cancel(taskId: string, reason: string): Promise<void> {
     const id = parseInput(taskIdSchema, taskId, "task id");
     await this.#store.cancel(id, cutText(parseInput(reasonSchema, reason, "reason")), this.#clock.epochMs());
-    this.#watches.ended(id);
+    this.#ended(id);
   }
 }
 

@@ -18,10 +18,21 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
 /** Cannot be part of a type or requirement, so lanes are unambiguous. */
 const SEPARATOR = "\u001f";
 
-/** The only lanes with a requirement are those of this type: all lanes from the first text up to the second. */
+/** The first text after all that begin with a type and the separator. */
+const AFTER_SEPARATOR = String.fromCharCode(SEPARATOR.charCodeAt(0) + 1);
+
+/** The only lanes whose requirement a claim can meet are those of this type: from the first text up to the second. */
 const DEMANDING_TYPE = "tool.call";
 const DEMANDING_FROM = `${DEMANDING_TYPE}${SEPARATOR}`;
-const DEMANDING_BEFORE = `${DEMANDING_TYPE}${String.fromCharCode(SEPARATOR.charCodeAt(0) + 1)}`;
+const DEMANDING_BEFORE = `${DEMANDING_TYPE}${AFTER_SEPARATOR}`;
+
+/**
+ * Types of the workflow scheduler, which says to whom its tasks go: each task has a lane of its own, and no claim matches
+ * any of these, whatever it names. The scheduler takes them by {@link laneOfAssigned}.
+ */
+export const ASSIGNED_TYPES = ["workflow.task", "workflow.github"] as const;
+const ASSIGNED_FROM = `workflow.task${SEPARATOR}`;
+const ASSIGNED_BEFORE = `workflow.task${AFTER_SEPARATOR}`;
 
 /** The type that `type` stands for: itself, unless it is an alias. */
 export function canonicalType(type: string): string {
@@ -37,8 +48,20 @@ export function namesOf(type: string): readonly string[] {
 /** The lane that a task of this type and payload waits in. */
 export function laneOf(type: string, payload: JsonObject): string {
   const canonical = canonicalType(type);
+  const name = ASSIGNED_TYPES.some((assigned) => assigned === canonical) ? payload["task_id"] : undefined;
+  if (typeof name === "string" && name !== "") return laneOfAssigned(name);
   const requirement = requirementOf(canonical, payload);
   return requirement === undefined ? canonical : canonical + SEPARATOR + requirement;
+}
+
+/** The lane of the assigned task that its submitter calls `name`. */
+export function laneOfAssigned(name: string): string {
+  return ASSIGNED_FROM + name;
+}
+
+/** The name of the assigned task that waits in `lane`; undefined if the lane is another one. */
+export function assignedIn(lane: string): string | undefined {
+  return lane.startsWith(ASSIGNED_FROM) ? lane.slice(ASSIGNED_FROM.length) : undefined;
 }
 
 /** What a worker must be able to do besides the type; undefined if nothing. */
@@ -69,11 +92,12 @@ export function laneChoice(request: Pick<ClaimRequest, "types" | "skills">): Lan
   const skills = demanding ? (request.skills ?? []) : [];
   const lanes = [...types, ...new Set(skills.map((skill) => DEMANDING_FROM + skill))];
   if (request.skills === undefined) {
-    if (anyType) return { lanes: [], ranges: [{ from: "" }] };
+    if (anyType) return { lanes: [], ranges: [{ from: "", before: ASSIGNED_FROM }, { from: ASSIGNED_BEFORE }] };
     return { lanes, ranges: demanding ? [{ from: DEMANDING_FROM, before: DEMANDING_BEFORE }] : [] };
   }
   if (!anyType) return { lanes, ranges: [] };
-  return { lanes, ranges: [{ from: "", before: DEMANDING_FROM }, { from: DEMANDING_BEFORE }] };
+  const others = [{ from: DEMANDING_BEFORE, before: ASSIGNED_FROM }, { from: ASSIGNED_BEFORE }];
+  return { lanes, ranges: [{ from: "", before: DEMANDING_FROM }, ...others] };
 }
 
 /** A test for lanes: whether `choice` takes them. */

@@ -9,5 +9,6 @@ export {
   type ToolCallContext,
   type ToolOutcome,
 } from "./handlers/index.ts";
+export { Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { QueueSource, SourceStats } from "./source.ts";
 export { startWorker, type Worker, type WorkerOptions, type WorkerStats } from "./worker.ts";

@@ -15,6 +15,7 @@ import { SERVER } from "./server.ts";
 import type { Setting, SettingName, SettingTable } from "./setting.ts";
 import { TOOLS } from "./tools.ts";
 import { WORK } from "./work.ts";
+import { WORKFLOW } from "./workflow.ts";
 
 export { type Setting, type SettingName, type SettingTable, type Surroundings, xdg } from "./setting.ts";
 
@@ -29,6 +30,7 @@ export const SETTINGS: SettingTable = {
   ...RENDEZVOUS,
   ...GITHUB,
   ...WORK,
+  ...WORKFLOW,
   ...CONTAINERS,
   ...TOOLS,
 };
