@@ -48,7 +48,9 @@ export async function openScheduling(
 ): Promise<Scheduling> {
   const { config, clock, nursery } = opening;
   const logger = opening.logger.child({ room: "workflow" });
-  const selfId = config.p2p ? (await (await import("./identity.ts")).identityOf(config.dataDir)).peerId : ALONE;
+  const selfId = config.p2p
+    ? (await (await import("./identity.ts")).identityOf(config.dataDir)).peerId
+    : ALONE;
   let introduced: Introduction | undefined;
   const membership = new Membership({
     clock,

@@ -28,7 +28,8 @@ export async function openWork(
 ): Promise<Work> {
   const { config, clock, logger, nursery, closers, stores, queue } = foundation;
   const own = queue.as(WORKER_HOLDER);
-  if (config.workers === 0) return { taskTypes: [], slots: 0, running: 0, ...resting(foundation, network, own) };
+  if (config.workers === 0)
+    return { taskTypes: [], slots: 0, running: 0, ...resting(foundation, network, own) };
   const containers = await containersOf(foundation);
   const handlers = createHandlers({
     callTool: (name, args, options) => serving.callToolForTask(name, args, options),

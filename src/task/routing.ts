@@ -92,7 +92,8 @@ export function laneChoice(request: Pick<ClaimRequest, "types" | "skills">): Lan
   const skills = demanding ? (request.skills ?? []) : [];
   const lanes = [...types, ...new Set(skills.map((skill) => DEMANDING_FROM + skill))];
   if (request.skills === undefined) {
-    if (anyType) return { lanes: [], ranges: [{ from: "", before: ASSIGNED_FROM }, { from: ASSIGNED_BEFORE }] };
+    if (anyType)
+      return { lanes: [], ranges: [{ from: "", before: ASSIGNED_FROM }, { from: ASSIGNED_BEFORE }] };
     return { lanes, ranges: demanding ? [{ from: DEMANDING_FROM, before: DEMANDING_BEFORE }] : [] };
   }
   if (!anyType) return { lanes, ranges: [] };

@@ -24,7 +24,8 @@ export type Admission =
  */
 export function admitClock(json: unknown, signer: string): Admission {
   const clock = parseClock(json);
-  if (!clock || !isJsonObject(json)) return refusal("it is no clock, or has too many entries or too long ones");
+  if (!clock || !isJsonObject(json))
+    return refusal("it is no clock, or has too many entries or too long ones");
   if (clock.nodeId !== signer)
     return refusal(`it is of ${clock.nodeId || "nobody"}, not of ${signer}, who sent it`);
   if (json["merkle_root"] !== undefined && !rootFits(json["merkle_root"], clock.entries(), signer, json))

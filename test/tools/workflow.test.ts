@@ -95,7 +95,14 @@ describe("the tools of the workflow scheduler", () => {
       await node.call("p2p_scheduler_status");
     assert.deepEqual(
       { pending_tasks, assigned_tasks, completed_tasks, queue_size, held_tasks, peer_id },
-      { pending_tasks: 1, assigned_tasks: 1, completed_tasks: 1, queue_size: 1, held_tasks: 1, peer_id: SELF },
+      {
+        pending_tasks: 1,
+        assigned_tasks: 1,
+        completed_tasks: 1,
+        queue_size: 1,
+        held_tasks: 1,
+        peer_id: SELF,
+      },
     );
   });
 

@@ -8,13 +8,26 @@
 import type { Clock } from "../../clock.ts";
 import { IdempotencyConflictError } from "../../errors.ts";
 import type { LocalTaskQueue } from "../../task/local.ts";
-import { type CallOptions, type ClaimedTask, type Lease, MAX_LIST_LIMIT, type TaskQueue } from "../../task/queue.ts";
+import {
+  type CallOptions,
+  type ClaimedTask,
+  type Lease,
+  MAX_LIST_LIMIT,
+  type TaskQueue,
+} from "../../task/queue.ts";
 import { ASSIGNED_TYPES, assignedIn, laneOfAssigned } from "../../task/routing.ts";
 import { isFinished } from "../../task/task.ts";
 import type { VectorClock } from "../clock.ts";
 import type { Membership } from "./membership.ts";
 import { judge, type Judgement, ownerAmong, type PolicyName, type Verdict } from "./policy.ts";
-import { queueTask, waitingFor, waitingTask, type WaitingTask, type WorkflowTask, workflowTask } from "./task.ts";
+import {
+  queueTask,
+  waitingFor,
+  waitingTask,
+  type WaitingTask,
+  type WorkflowTask,
+  workflowTask,
+} from "./task.ts";
 import { type Waiting, WaitingTasks } from "./waiting.ts";
 
 /** What a node could give to whoever asks. */

@@ -28,11 +28,5 @@ export {
   Scheduler,
   type SchedulerOptions,
 } from "./scheduler.ts";
-export {
-  hashOf,
-  MAX_TAGS,
-  MAX_TASK_ID_CHARS,
-  type WaitingTask,
-  type WorkflowTask,
-} from "./task.ts";
+export { hashOf, MAX_TAGS, MAX_TASK_ID_CHARS, type WaitingTask, type WorkflowTask } from "./task.ts";
 export { MAX_LOOKED_AT } from "./waiting.ts";

@@ -64,7 +64,10 @@ export const workflowMethods: WorkflowMethods = {
 };
 
 /** Serves a home to peers: each is given what is meant for its authenticated id. */
-export function serveWorkflowMethods(home: Home, queueAs: (holder: string) => TaskQueue): readonly ServedMethod[] {
+export function serveWorkflowMethods(
+  home: Home,
+  queueAs: (holder: string) => TaskQueue,
+): readonly ServedMethod[] {
   const m = workflowMethods;
   return [
     serve(m.offer, async (_, { caller }) => ({ offer: await home.as(callerName(caller)).offer() })),
@@ -94,14 +97,19 @@ export function remoteHome(rpc: RpcClient, target: PeerTarget, queue: TaskQueue)
       return (await rpc.call(target, m.offer, {}, call)).offer;
     },
     async claim(leaseMs, options) {
-      const { claim } = await rpc.call(target, m.claim, { leaseMs }, {
-        ...found,
-        timeoutMs: CLAIM_TIMEOUT_MS,
-        signal: options?.signal,
-        onLate: async (late) => {
-          if (late.claim) await handBack(queue, late.claim);
+      const { claim } = await rpc.call(
+        target,
+        m.claim,
+        { leaseMs },
+        {
+          ...found,
+          timeoutMs: CLAIM_TIMEOUT_MS,
+          signal: options?.signal,
+          onLate: async (late) => {
+            if (late.claim) await handBack(queue, late.claim);
+          },
         },
-      });
+      );
       return claim;
     },
     async held(taskId, options) {

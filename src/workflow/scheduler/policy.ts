@@ -15,7 +15,11 @@ export const AFFINITY_WINDOW_MS = 2000;
 
 /** Why somebody may have a task. */
 export type Verdict =
-  | { readonly may: true; readonly why: "owner" | "owner-gone" | "window-over" | "home"; readonly owner: string }
+  | {
+      readonly may: true;
+      readonly why: "owner" | "owner-gone" | "window-over" | "home";
+      readonly owner: string;
+    }
   | { readonly may: false; readonly why: "kept-for-owner" | "stays-home"; readonly owner: string };
 
 /** What decides. */
@@ -27,13 +31,19 @@ export interface Judgement {
 }
 
 /** Whose a task is among those that are there, and `asker`, who is. */
-export function ownerAmong({ membership, policy, clockRoot }: Judgement, hash: string, asker: string): string {
+export function ownerAmong(
+  { membership, policy, clockRoot }: Judgement,
+  hash: string,
+  asker: string,
+): string {
   if (policy === "legacy") {
     const order = membership.inOrder();
     return legacyOwner(order.includes(asker) ? order : [...order, asker], clockRoot(), hash) ?? asker;
   }
   const candidates = membership.candidates();
-  const all = candidates.some(({ peerId }) => peerId === asker) ? candidates : [...candidates, { peerId: asker }];
+  const all = candidates.some(({ peerId }) => peerId === asker)
+    ? candidates
+    : [...candidates, { peerId: asker }];
   return ownerOf(hash, all) ?? asker;
 }
 

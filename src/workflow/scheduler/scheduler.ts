@@ -121,17 +121,26 @@ export class Scheduler {
   async complete(
     taskId: string,
     result: JsonObject,
-    { from, asHome = false, signal }: CallOptions & { readonly from?: string | undefined; readonly asHome?: boolean } = {},
+    {
+      from,
+      asHome = false,
+      signal,
+    }: CallOptions & { readonly from?: string | undefined; readonly asHome?: boolean } = {},
   ): Promise<Completion> {
     const held = this.#held.find(taskId, from) ?? (await this.#lookUp(taskId, from, asHome, { signal }));
-    if (!held) return { success: false, delivered: false, reason: "this node was not given a task of this id" };
+    if (!held)
+      return { success: false, delivered: false, reason: "this node was not given a task of this id" };
     const { lease, home, queue } = held;
     const createdAtMs = this.#options.clock.epochMs();
     const outcome = { kind: "completed", result } as const;
     const delivery = await this.#options.deliver({ queue: home, lease, outcome, createdAtMs }, queue);
     this.#held.remove(held);
     if (delivery === "lost")
-      return { success: false, delivered: false, reason: "the task was given to somebody else, or has ended" };
+      return {
+        success: false,
+        delivered: false,
+        reason: "the task was given to somebody else, or has ended",
+      };
     return { success: true, delivered: delivery === "accepted" };
   }
 
@@ -249,7 +258,10 @@ export class Scheduler {
       const facts = errorFacts(error);
       const refused = facts.failureClass === "denied" || facts.code === "E_METHOD_NOT_FOUND";
       this.#shunned.set(far.peerId, this.#options.clock.now() + (refused ? REFUSED_MS : SILENT_MS));
-      this.#options.logger.debug({ peer: far.peerId, ...facts }, "a node was asked for workflow tasks in vain");
+      this.#options.logger.debug(
+        { peer: far.peerId, ...facts },
+        "a node was asked for workflow tasks in vain",
+      );
       return undefined;
     }
   }

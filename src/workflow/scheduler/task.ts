@@ -86,7 +86,15 @@ export function queueTask(task: WorkflowTask, generation: number): NewTask {
 /** A workflow task that a queue has under the id `queueId`. */
 export function waitingFor(task: WorkflowTask, queueId: string, createdAtMs: number): WaitingTask {
   const { taskId, workflowId, priority, tags } = task;
-  return { queueId, taskId, workflowId, hash: hashOf(task), priority, placement: placementOf(tags), createdAtMs };
+  return {
+    queueId,
+    taskId,
+    workflowId,
+    hash: hashOf(task),
+    priority,
+    placement: placementOf(tags),
+    createdAtMs,
+  };
 }
 
 /** What the list of a queue says about a workflow task; undefined if it was not submitted as one. */
@@ -95,7 +103,15 @@ export function waitingTask(summary: TaskSummary): WaitingTask | undefined {
   if (taskId === undefined) return undefined;
   const { id: queueId, modelName: workflowId, priority, createdAtMs, type } = summary;
   const placement = type === STAYS ? "github" : "anywhere";
-  return { queueId, taskId, workflowId, hash: hashOf({ taskId, workflowId }), priority, placement, createdAtMs };
+  return {
+    queueId,
+    taskId,
+    workflowId,
+    hash: hashOf({ taskId, workflowId }),
+    priority,
+    placement,
+    createdAtMs,
+  };
 }
 
 const payloadSchema = z.object({
@@ -105,9 +121,17 @@ const payloadSchema = z.object({
 });
 
 /** The workflow task in a queue task; undefined if it is none. */
-export function workflowTask(task: Pick<Task, "modelName" | "payload" | "priority">): WorkflowTask | undefined {
+export function workflowTask(
+  task: Pick<Task, "modelName" | "payload" | "priority">,
+): WorkflowTask | undefined {
   const parsed = payloadSchema.safeParse(task.payload);
   if (!parsed.success) return undefined;
   const { task_id: taskId, name, tags } = parsed.data;
-  return { taskId, workflowId: task.modelName, name, tags: parseTags(tags), priority: task.priority ?? DEFAULT_PRIORITY };
+  return {
+    taskId,
+    workflowId: task.modelName,
+    name,
+    tags: parseTags(tags),
+    priority: task.priority ?? DEFAULT_PRIORITY,
+  };
 }
