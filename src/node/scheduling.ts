@@ -4,6 +4,7 @@ import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
 import { LIVE_TIMEOUT_BEATS } from "../peer/heartbeat.ts";
 import type { HeartbeatGossip } from "../peer/heartbeat.ts";
+import type { Logger } from "../logger.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { P2pHost } from "../p2p/index.ts";
@@ -21,6 +22,7 @@ import {
   takeGossip,
 } from "../workflow/scheduler/index.ts";
 import type { Opening } from "./foundation.ts";
+import { tokenSource } from "./github-issues.ts";
 import type { Introduction } from "./rooms.ts";
 
 /** The name of a node that has no peers. */
@@ -77,6 +79,8 @@ export async function openScheduling(
     methods: serveWorkflowMethods(home, (holder) => queue.as(holder)),
     introduce: (introduction) => {
       introduced = introduction;
+      if (config.githubWorkflows.length > 0)
+        nursery.startSoon(() => followWorkflows(opening, home, logger), "workflows on GitHub");
     },
     gossipOver: (host) => ({
       say: (peerId) => (host.isOurs(peerId) ? gossipOf(scheduler) : undefined),
@@ -90,6 +94,19 @@ export async function openScheduling(
       return gossipOf(scheduler);
     },
   };
+}
+
+async function followWorkflows({ config, clock }: Opening, home: Home, logger: Logger): Promise<never> {
+  const { followGithubWorkflows } = await import("../discovery/index.ts");
+  return followGithubWorkflows({
+    sources: config.githubWorkflows,
+    api: config.githubApi,
+    token: tokenSource(config),
+    intervalMs: config.githubWorkflowsMs,
+    clock,
+    logger,
+    submit: (task, edition) => home.submitOnce(task, edition),
+  });
 }
 
 /**

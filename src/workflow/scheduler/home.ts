@@ -121,9 +121,14 @@ export class Home {
     await this.#read();
     const { taskId } = task;
     if (this.#arriving.has(taskId) || (await this.#isThere(taskId))) return false;
+    return this.#add(task, () => this.#insert(task));
+  }
+
+  async #add(task: WorkflowTask, insert: () => Promise<string | undefined>): Promise<boolean> {
+    const { taskId } = task;
     this.#arriving.add(taskId);
     try {
-      const queueId = await this.#insert(task);
+      const queueId = await insert();
       if (queueId === undefined) return false;
       this.#learn(waitingFor(task, queueId, this.#options.clock.epochMs()), "queued");
     } finally {
@@ -131,6 +136,18 @@ export class Home {
     }
     this.#options.vector.tick();
     return true;
+  }
+
+  /**
+   * Puts a task in once for each edition of it, as long as the queue remembers those that have ended.
+   *
+   * @param edition - what tells it from earlier tasks of this id: letters and digits
+   * @returns `known` if this edition was here before, `busy` if a task of this id has not ended
+   */
+  async submitOnce(task: WorkflowTask, edition: string): Promise<"submitted" | "known" | "busy"> {
+    await this.#read();
+    if (this.#arriving.has(task.taskId) || (await this.#isThere(task.taskId))) return "busy";
+    return (await this.#add(task, () => this.#insertEdition(task, edition))) ? "submitted" : "known";
   }
 
   /** The lease in force on a task of this id, whoever holds it. */
@@ -178,6 +195,11 @@ export class Home {
         if (await this.#isOpen(error.taskId)) return undefined;
       }
     }
+  }
+
+  async #insertEdition(task: WorkflowTask, edition: string): Promise<string | undefined> {
+    const [receipt] = await this.#options.queue.queue.submit([queueTask(task, edition)]);
+    return receipt?.created ? receipt.taskId : undefined;
   }
 
   async #isOpen(queueId: string): Promise<boolean> {

@@ -63,14 +63,14 @@ const [TRAVELS, STAYS] = ASSIGNED_TYPES;
 /** How often a workflow task may be begun: whoever had it may have died, which is not the task's fault. */
 const ATTEMPTS = MAX_ATTEMPTS;
 
-const KEY = /^workflow:(\d+):(.+)$/s;
+const KEY = /^workflow:(\w+):(.+)$/s;
 
 /**
  * The queue task of a workflow task.
  *
- * @param generation - how many tasks of this id came before and have ended
+ * @param edition - what tells it from others of this id: how many came before and have ended, or a word
  */
-export function queueTask(task: WorkflowTask, generation: number): NewTask {
+export function queueTask(task: WorkflowTask, edition: number | string): NewTask {
   const { taskId, workflowId, name, tags, priority } = task;
   return {
     type: placementOf(tags) === "github" ? STAYS : TRAVELS,
@@ -79,7 +79,7 @@ export function queueTask(task: WorkflowTask, generation: number): NewTask {
     priority,
     maxAttempts: ATTEMPTS,
     // The store accepts a key once, whichever process of whichever node submits it.
-    idempotencyKey: `workflow:${generation}:${taskId}`,
+    idempotencyKey: `workflow:${edition}:${taskId}`,
   };
 }
 
