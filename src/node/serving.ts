@@ -18,6 +18,7 @@ import {
   transportTo,
 } from "../transport/index.ts";
 import { VERSION } from "../version.ts";
+import { ownEntryOf } from "../workflow/clock-guard.ts";
 import type { Foundation } from "./foundation.ts";
 import { createDoctor } from "./doctor.ts";
 import type { Introduction, Serving } from "./rooms.ts";
@@ -235,6 +236,6 @@ function heartbeat(
   clock: JsonObject | undefined,
   from: string,
 ): JsonObject {
-  presence.heard({ peerId, transportPeerId: from, clock });
+  presence.heard({ peerId, transportPeerId: from, clock: clock && ownEntryOf(clock, peerId) });
   return { ok: true, peer: peerId, scheduler: presence.summary() };
 }

@@ -5,7 +5,7 @@
  * (an authenticated connection stands for the signature) advances its own entry and no other. Entries and counters are
  * bounded by {@link parseClock}; a root that does not fit the entries means that one of them was changed on the way.
  */
-import { isJsonObject } from "../content/json.ts";
+import { isJsonObject, type JsonObject } from "../content/json.ts";
 import { merkleClockRoot, parseClock } from "./clock.ts";
 
 /** Counters grow by one an event; more than this is no count. */
@@ -33,6 +33,12 @@ export function admitClock(json: unknown, signer: string): Admission {
   const count = clock.count(signer);
   if (count < 0n || count > MAX_COUNT) return refusal("its counter is out of bounds");
   return { ok: true, count };
+}
+
+/** A clock with nothing but what `signer` says of itself; undefined if it is not to be believed. */
+export function ownEntryOf(json: JsonObject, signer: string): JsonObject | undefined {
+  const admitted = admitClock(json, signer);
+  return admitted.ok ? { node_id: signer, vector: { [signer]: Number(admitted.count) } } : undefined;
 }
 
 /** The original writes a root that was computed before the own id was added with 0; both are of these entries. */
