@@ -65,7 +65,15 @@ export async function openScheduling(
   const vector = new VectorClock(selfId);
   const home = new Home({ queue, membership, policy, clock, vector });
   const scheduler = new Scheduler({
-    ...{ clock, logger, nursery, selfId, home, membership, vector, policy, leaseMs: config.leaseMs },
+    clock,
+    logger,
+    nursery,
+    selfId,
+    home,
+    membership,
+    vector,
+    policy,
+    leaseMs: config.leaseMs,
     queue: queue.as(selfId),
     homes: () => homesOf(introduced?.network.host, table),
     deliver(entry, target) {

@@ -105,7 +105,10 @@ class Member {
 
   async #workOnce(): Promise<void> {
     const { task } = nextSchema.parse(await this.call("p2p_get_next_task"));
-    if (task === null) return void (await sleep(IDLE_MS));
+    if (task === null) {
+      await sleep(IDLE_MS);
+      return;
+    }
     const self = this.node?.peer_id;
     this.given.all += 1;
     if (task.home_peer === self) this.given.own += 1;

@@ -37,16 +37,26 @@ export function openTestScheduler(options: TestSchedulerOptions): Scheduler & { 
   const membership = new Membership({ clock, selfId, weight, timeoutMs: TEST_TIMEOUT_MS, isGone });
   const vector = new VectorClock(selfId);
   const home = new Home({ queue, membership, policy, clock, vector });
-  const deliverNow: SchedulerOptions["deliver"] = async ({ lease, outcome }, target) => {
-    if (outcome.kind === "failed") throw new TypeError("workflow tasks are only completed");
-    await target.complete(lease, outcome.result);
-    return "accepted";
-  };
   const scheduler = new Scheduler({
-    ...{ clock, nursery, selfId, home, membership, vector, policy, homes, leaseMs },
+    clock,
+    nursery,
+    selfId,
+    home,
+    membership,
+    vector,
+    policy,
+    homes,
+    leaseMs,
     logger: silentLogger,
     queue: queue.as(selfId),
     deliver: options.deliver ?? deliverNow,
   });
   return Object.assign(scheduler, { home });
 }
+
+/** Brings a result home at once. */
+const deliverNow: SchedulerOptions["deliver"] = async ({ lease, outcome }, target) => {
+  if (outcome.kind === "failed") throw new TypeError("workflow tasks are only completed");
+  await target.complete(lease, outcome.result);
+  return "accepted";
+};

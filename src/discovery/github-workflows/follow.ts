@@ -57,7 +57,10 @@ function sourcesOf({
   random = Math.random,
 }: GithubWorkflowsOptions): readonly WorkflowSource[] {
   const client = new GithubApi({
-    ...{ api, clock, logger, subject: SUBJECT },
+    api,
+    clock,
+    logger,
+    subject: SUBJECT,
     credentials: credentialsOf(token, api),
     gate: new Gate(clock, random),
   });

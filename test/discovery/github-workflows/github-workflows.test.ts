@@ -63,7 +63,11 @@ class Looker {
     this.follow = () => {
       this.#host.nursery.startSoon(() =>
         followGithubWorkflows({
-          ...{ sources, api, intervalMs: INTERVAL_MS, clock: this.clock, logger: silentLogger },
+          sources,
+          api,
+          intervalMs: INTERVAL_MS,
+          clock: this.clock,
+          logger: silentLogger,
           token: token === undefined ? { from: "none" } : { from: "given", token },
           random: () => 0,
           submit: async (task, edition) => {
@@ -160,27 +164,26 @@ describe("workflows of a checkout", () => {
   });
 });
 
-describe("workflows of a repository on GitHub", () => {
-  const open = async (t: TestContext): Promise<GithubServer> => {
-    const github = await GithubServer.open();
-    t.after(() => github[Symbol.asyncDispose]());
-    github.addToken("secret", "reader", { write: false });
-    github.files.set(`${FOLDER}/a.yml`, ONLY);
-    github.files.set(`${FOLDER}/b.yaml`, ELIGIBLE);
-    github.files.set(`${FOLDER}/c.yml`, GITHUB);
-    return github;
-  };
-  const source = (github: GithubServer): string => github.repository;
+async function open(t: TestContext): Promise<GithubServer> {
+  const github = await GithubServer.open();
+  t.after(() => github[Symbol.asyncDispose]());
+  github.addToken("secret", "reader", { write: false });
+  github.files.set(`${FOLDER}/a.yml`, ONLY);
+  github.files.set(`${FOLDER}/b.yaml`, ELIGIBLE);
+  github.files.set(`${FOLDER}/c.yml`, GITHUB);
+  return github;
+}
 
+describe("workflows of a repository on GitHub", () => {
   it("become tasks, and cost one unchanged list a look after that", async (t) => {
     const github = await open(t);
-    const looker = new Looker(t, [source(github)], github.url, "secret");
+    const looker = new Looker(t, [github.repository], github.url, "secret");
     await looker.looked();
     assert.deepEqual(
       summary(looker.found),
       EXPECTED.map(([id, , ...rest]) => [
-        String(id).replace(REPOSITORY, source(github)),
-        source(github),
+        String(id).replace(REPOSITORY, github.repository),
+        github.repository,
         ...rest,
       ]),
     );
@@ -202,7 +205,7 @@ describe("workflows of a repository on GitHub", () => {
   it("are left alone for as long as a limit asks, and read completely afterwards", async (t) => {
     const github = await open(t);
     github.fail(/blobs/, { status: 429, headers: { "retry-after": "600" } });
-    const looker = new Looker(t, [source(github)], github.url, "secret");
+    const looker = new Looker(t, [github.repository], github.url, "secret");
     await looker.looked();
     const { length } = github.requests;
     await looker.again();
@@ -216,8 +219,8 @@ describe("workflows of a repository on GitHub", () => {
   it("are none where there is no folder, and a wrong token does not end the node", async (t) => {
     const github = await open(t);
     github.files.clear();
-    const looker = new Looker(t, [source(github)], github.url, "secret");
-    const refused = new Looker(t, [source(github)], github.url, "wrong");
+    const looker = new Looker(t, [github.repository], github.url, "secret");
+    const refused = new Looker(t, [github.repository], github.url, "wrong");
     await looker.looked();
     await refused.looked();
     assert.deepEqual([...looker.found, ...refused.found], []);

@@ -61,7 +61,11 @@ export class FleetNode {
     this.#host = host;
     this.#queue = openLocalQueue({ store: this.stores.tasks, nursery, clock, random: () => 0 });
     this.#scheduler = openTestScheduler({
-      ...{ clock, nursery, queue: this.#queue, selfId: this.peerId, leaseMs: LEASE_MS },
+      clock,
+      nursery,
+      queue: this.#queue,
+      selfId: this.peerId,
+      leaseMs: LEASE_MS,
       homes: () => this.#homes(),
       deliver: (entry, queue) => this.#deliver(entry, queue),
     });
@@ -86,7 +90,11 @@ export class FleetNode {
         if (!given) continue;
         // One host in ten forgets what it took.
         if (random.below(10) === 0) continue;
-        const { success } = await scheduler.complete(given.task.taskId, { by: this.peerId }, { from: given.home });
+        const { success } = await scheduler.complete(
+          given.task.taskId,
+          { by: this.peerId },
+          { from: given.home },
+        );
         if (success) this.accepted.push(given.task.taskId);
       }
     }, "host");
@@ -195,7 +203,8 @@ export class Fleet {
     if (!to.isUp || this.isCut(from, to)) throw new UnreachableError(`${to.peerId} is not reached`);
     const answer = await ask();
     await sleep(this.#random.below(MAX_DELAY_MS));
-    const isLost = !to.isUp || this.isCut(from, to) || (this.losesOneIn > 0 && this.#random.below(this.losesOneIn) === 0);
+    const isLost =
+      !to.isUp || this.isCut(from, to) || (this.losesOneIn > 0 && this.#random.below(this.losesOneIn) === 0);
     if (isLost) throw new ConnectionLostError(`the answer of ${to.peerId} is lost`);
     return answer;
   }

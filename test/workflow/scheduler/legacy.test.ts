@@ -43,7 +43,13 @@ const order = vectors(
 async function step(scheduler: Scheduler, [verb, ...args]: readonly unknown[]): Promise<unknown> {
   const [id, more, priority] = args;
   if (verb === "submit") {
-    const task = { taskId: String(id), workflowId: String(more), name: "", tags: [], priority: Number(priority) };
+    const task = {
+      taskId: String(id),
+      workflowId: String(more),
+      name: "",
+      tags: [],
+      priority: Number(priority),
+    };
     return { accepted: await scheduler.submit(task) };
   }
   if (verb === "complete") return { ok: (await scheduler.complete(String(id), {})).success };
@@ -110,8 +116,7 @@ describe("the policy legacy", () => {
         for (const [i, priority] of priorities.entries())
           await step(scheduler, ["submit", String(i), "w", priority]);
         const taken: number[] = [];
-        for (let i = 0; i < priorities.length; i++)
-          taken.push(Number((await scheduler.next())?.task.taskId));
+        for (let i = 0; i < priorities.length; i++) taken.push(Number((await scheduler.next())?.task.taskId));
         assert.deepEqual(taken, original_order_indexes);
       });
     }

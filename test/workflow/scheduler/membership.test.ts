@@ -30,16 +30,15 @@ describe("the view of the members", () => {
         const clock = new TestClock();
         const all = nodes(clock, 6);
         for (const i of asking) all[i]?.asked(`n${i}`);
-        const tell = (from: Membership, to: Membership): void => to.merge(from.view(), from.selfId);
         for (const [a, b, ms] of pairs) {
           const [from, to] = [all[a], all[b]];
-          if (from && to && from !== to) tell(from, to);
+          if (from && to && from !== to) to.merge(from.view(), from.selfId);
           clock.jump(ms / 100);
         }
         // Round the ring twice: everything reaches everybody.
         for (let i = 0; i < 12; i++) {
           const [from, to] = [all[i % 6], all[(i + 1) % 6]];
-          if (from && to) tell(from, to);
+          if (from && to) to.merge(from.view(), from.selfId);
         }
         for (const one of all) assert.deepEqual(byId(one), byId(all[0] ?? one));
         assert.equal(all[0]?.candidates().length, asking.length);
