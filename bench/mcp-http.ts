@@ -137,9 +137,7 @@ const nowhere: ToolContext = {
   status: absent,
   heartbeat: absent,
   callTool: absent,
-  get scheduler(): never {
-    return absent();
-  },
+  scheduler: absent,
   peers: absent,
   findPeers: absent,
   checkUp: absent,

@@ -1,9 +1,11 @@
 /** The workflow scheduler of a node, and what connects it to the network once that is open. */
 import type { Caller } from "../authority/caller.ts";
+import type { Clock } from "../clock.ts";
+import type { NodeConfig } from "../config.ts";
 import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
-import { LIVE_TIMEOUT_BEATS } from "../peer/heartbeat.ts";
-import type { HeartbeatGossip } from "../peer/heartbeat.ts";
+import type { Nursery } from "../nursery/index.ts";
+import { type HeartbeatGossip, LIVE_TIMEOUT_BEATS } from "../peer/heartbeat.ts";
 import type { Logger } from "../logger.ts";
 import type { ServedMethod } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
@@ -21,9 +23,16 @@ import {
   serveWorkflowMethods,
   takeGossip,
 } from "../workflow/scheduler/index.ts";
-import type { Opening } from "./foundation.ts";
 import { tokenSource } from "./github-issues.ts";
 import type { Introduction } from "./rooms.ts";
+
+/** What of a node the scheduler is opened with. */
+export interface Surroundings {
+  readonly config: NodeConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly nursery: Nursery;
+}
 
 /** The name of a node that has no peers. */
 const ALONE = "this-node";
@@ -44,7 +53,7 @@ export interface Scheduling {
 
 /** Opens the scheduler over the node's queue. */
 export async function openScheduling(
-  opening: Opening,
+  opening: Surroundings,
   queue: LocalTaskQueue,
   table: PeerTable,
 ): Promise<Scheduling> {
@@ -104,7 +113,7 @@ export async function openScheduling(
   };
 }
 
-async function followWorkflows({ config, clock }: Opening, home: Home, logger: Logger): Promise<never> {
+async function followWorkflows({ config, clock }: Surroundings, home: Home, logger: Logger): Promise<never> {
   const { followGithubWorkflows } = await import("../discovery/index.ts");
   return followGithubWorkflows({
     sources: config.githubWorkflows,

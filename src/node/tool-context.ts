@@ -72,7 +72,7 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
         throw new LeaseTokenRequiredError(taskId, "it is in the queue of another node");
       await rooms.queue.completeHeld(callerName(caller), taskId, outcome);
     },
-    scheduler: rooms.scheduler,
+    scheduler: () => rooms.scheduler,
     peers: () => rooms.table.list(),
     findPeers: async (search) => (rooms.p2p === undefined ? [] : rooms.p2p.findPeers(search)),
     checkUp: () => rooms.doctor.checkUp(),

@@ -53,7 +53,7 @@ export interface ToolContext {
   /** Calls a tool of the node at `target`: its own tools and those of its mounted servers. */
   callTool(target: PeerTarget, name: string, args: JsonObject, timeoutMs: number): Promise<JsonObject>;
   /** The workflow scheduler of this node. */
-  readonly scheduler: Scheduler;
+  scheduler(): Scheduler;
   /** Peers this node has heard from, newest first. */
   peers(): readonly Peer[];
   /** Looks for peers now. */

@@ -108,7 +108,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
       if (target.multiaddr !== undefined) throw new LeaseTokenRequiredError(taskId);
       await local.completeHeld(callerName(caller), taskId, outcome);
     },
-    scheduler,
+    scheduler: () => scheduler,
     peers: () => peers,
     findPeers: async ({ limit }) => discoverable.slice(0, limit),
     checkUp: () => Promise.resolve([]),

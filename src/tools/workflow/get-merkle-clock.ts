@@ -14,6 +14,6 @@ export const getMerkleClock: Tool = defineTool({
   grant: "observe",
 
   async run(_, context) {
-    return { ...clockAnswer(context.scheduler.vector), ...answeredBy("p2p_get_merkle_clock", context) };
+    return { ...clockAnswer(context.scheduler().vector), ...answeredBy("p2p_get_merkle_clock", context) };
   },
 });

@@ -30,7 +30,7 @@ export const getNextTask: Tool = defineTool({
   grant: "work",
 
   async run(_, context) {
-    const given = await context.scheduler.next({ signal: context.signal });
+    const given = await context.scheduler().next({ signal: context.signal });
     const facts = answeredBy("p2p_get_next_task", context);
     if (!given) return { task: null, message: "No tasks available for this peer", ...facts };
     const { taskId, workflowId, name, tags, priority } = given.task;

@@ -31,9 +31,11 @@ export const markTaskComplete: Tool = defineTool({
   grant: "work",
 
   async run({ task_id: taskId, home_peer: home, result }, context) {
-    const { scheduler, caller, signal } = context;
+    const { caller, signal } = context;
     const asHome = caller.kind === "owner";
-    const done = await scheduler.complete(taskId, result, { from: home || undefined, asHome, signal });
+    const done = await context
+      .scheduler()
+      .complete(taskId, result, { from: home || undefined, asHome, signal });
     return {
       success: done.success,
       task_id: taskId,

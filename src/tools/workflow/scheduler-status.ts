@@ -28,7 +28,7 @@ export const schedulerStatus: Tool = defineTool({
   grant: "observe",
 
   async run(_, context) {
-    const { scheduler } = context;
+    const scheduler = context.scheduler();
     const { pending, assigned, completed, held, knownPeers, livePeers } = await scheduler.status();
     return {
       peer_id: context.selfPeerId,

@@ -39,7 +39,7 @@ export const submitTask: Tool = defineTool({
   async run(input, context) {
     const { task_id: taskId, workflow_id: workflowId, name, priority } = input;
     const task = { taskId, workflowId, name, tags: parseTags(input.tags), priority };
-    const success = await context.scheduler.submit(task);
+    const success = await context.scheduler().submit(task);
     return {
       success,
       task_id: taskId,

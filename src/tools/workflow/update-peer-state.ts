@@ -22,7 +22,7 @@ export const updatePeerState: Tool = defineTool({
 
   async run({ peer_id: peerId, clock_data: clock }, context) {
     requireOwnVoice(context.caller, peerId);
-    const why = context.scheduler.heard(peerId, clock);
+    const why = context.scheduler().heard(peerId, clock);
     if (why !== undefined) {
       throw new InvalidInputError(`clock_data: ${why}`, {
         hint: "give node_id, equal to peer_id, and vector; leave merkle_root out to have it computed",
