@@ -16,7 +16,7 @@ export const schedulerStatus: Tool = defineTool({
     merkle_clock: z.object(clockFields),
     pending_tasks: count,
     assigned_tasks: count.describe("Of this node's tasks, whoever has them"),
-    completed_tasks: count.describe("Since the node was started"),
+    completed_tasks: count.describe("Ended since the node was started"),
     queue_size: count,
     known_peers: count,
     live_peers: count,
