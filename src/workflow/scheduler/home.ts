@@ -19,7 +19,7 @@ import { ASSIGNED_TYPES, assignedIn, laneOfAssigned } from "../../task/routing.t
 import { isFinished } from "../../task/task.ts";
 import type { VectorClock } from "../clock.ts";
 import type { Membership } from "./membership.ts";
-import { judge, type Judgement, ownerAmong, type PolicyName, type Verdict } from "./policy.ts";
+import { Judge, type PolicyName, type Verdict } from "./policy.ts";
 import {
   queueTask,
   waitingFor,
@@ -84,7 +84,7 @@ interface Assigned extends WaitingTask {
 /** The workflow tasks of this node. */
 export class Home {
   readonly #options: HomeOptions;
-  readonly #judgement: Judgement;
+  readonly #judge: Judge;
   readonly #waiting: WaitingTasks;
   readonly #assigned = new Map<string, Assigned>();
   /** Names of assigned tasks by the id that the queue gave them. */
@@ -98,7 +98,7 @@ export class Home {
   constructor(options: HomeOptions) {
     const { membership, policy, vector, queue } = options;
     this.#options = options;
-    this.#judgement = { membership, policy, clockRoot: () => vector.root };
+    this.#judge = new Judge({ membership, policy, clockRoot: () => vector.root });
     this.#waiting = new WaitingTasks(policy);
     queue.follow({ ended: (queueId) => this.#ended(queueId), ready: (lane) => this.#ready(lane) });
   }
@@ -171,7 +171,7 @@ export class Home {
   async explain(taskId: string, asker: string): Promise<Verdict | undefined> {
     await this.#read();
     const task = this.#waiting.get(taskId);
-    return task && judge(this.#judgement, task, asker, this.#waitedMs(task));
+    return task && this.#judge.ruleFor(asker)(task, this.#waitedMs(task));
   }
 
   /** The tasks that wait, in the order in which they go. */
@@ -219,7 +219,7 @@ export class Home {
   async #offer(peerId: string): Promise<Offer | undefined> {
     await this.#read();
     this.#options.membership.asked(peerId);
-    const task = this.#waiting.find((one) => this.#mayHave(one, peerId));
+    const task = this.#waiting.find(this.#testFor(peerId));
     return task && { priority: task.priority, waitedMs: this.#waitedMs(task) };
   }
 
@@ -231,9 +231,9 @@ export class Home {
     await this.#read();
     this.#options.membership.asked(peerId);
     for (;;) {
-      const task = this.#waiting.take((one) => this.#mayHave(one, peerId));
+      const task = this.#waiting.take(this.#testFor(peerId));
       if (!task) return undefined;
-      const owner = ownerAmong(this.#judgement, task.hash, peerId);
+      const owner = this.#judge.ownersFor(peerId)(task.hash);
       const claimed = await this.#lease(task, peerId, leaseMs, options);
       const content = claimed && workflowTask(claimed.task);
       if (!claimed || !content) continue;
@@ -269,8 +269,10 @@ export class Home {
     return lease?.holder === peerId ? { taskId: lease.taskId, token: lease.token } : undefined;
   }
 
-  #mayHave(task: Waiting, peerId: string): boolean {
-    return judge(this.#judgement, task, peerId, this.#waitedMs(task)).may;
+  /** Whether `peerId` may have a task, if it asks now. */
+  #testFor(peerId: string): (task: Waiting) => boolean {
+    const rule = this.#judge.ruleFor(peerId);
+    return (task) => rule(task, this.#waitedMs(task)).may;
   }
 
   #waitedMs({ readyAtMs }: Waiting): number {

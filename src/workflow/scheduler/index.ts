@@ -12,14 +12,7 @@ export {
   membersSchema,
 } from "./membership.ts";
 export { remoteHome, serveWorkflowMethods, workflowMethods } from "./methods.ts";
-export {
-  AFFINITY_WINDOW_MS,
-  judge,
-  type Judgement,
-  ownerAmong,
-  type PolicyName,
-  type Verdict,
-} from "./policy.ts";
+export { AFFINITY_WINDOW_MS, Judge, type JudgeOptions, type PolicyName, type Verdict } from "./policy.ts";
 export {
   type Completion,
   type Delivery,

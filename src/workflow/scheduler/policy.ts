@@ -23,43 +23,80 @@ export type Verdict =
   | { readonly may: false; readonly why: "kept-for-owner" | "stays-home"; readonly owner: string };
 
 /** What decides. */
-export interface Judgement {
+export interface JudgeOptions {
   readonly membership: Membership;
   readonly policy: PolicyName;
   /** The root of this node's clock; only `legacy` asks for it. */
   readonly clockRoot: () => string;
 }
 
-/** Whose a task is among those that are there, and `asker`, who is. */
-export function ownerAmong(
-  { membership, policy, clockRoot }: Judgement,
-  hash: string,
-  asker: string,
-): string {
-  if (policy === "legacy") {
-    const order = membership.inOrder();
-    return legacyOwner(order.includes(asker) ? order : [...order, asker], clockRoot(), hash) ?? asker;
-  }
-  const candidates = membership.candidates();
-  const all = candidates.some(({ peerId }) => peerId === asker)
-    ? candidates
-    : [...candidates, { peerId: asker }];
-  return ownerOf(hash, all) ?? asker;
-}
+/** How many owners are remembered: a look goes through a few hundred tasks, and the next one through mostly the same. */
+const MAX_REMEMBERED = 10_000;
 
-/**
- * Whether `asker` may have a task that waits at this node.
- *
- * @param waitedMs - how long it has been there for whoever takes it
- */
-export function judge(judgement: Judgement, task: WaitingTask, asker: string, waitedMs: number): Verdict {
-  const { membership } = judgement;
-  const { selfId } = membership;
-  if (task.placement === "github" && asker === selfId) return { may: true, why: "home", owner: selfId };
-  if (task.placement === "github") return { may: false, why: "stays-home", owner: selfId };
-  const owner = ownerAmong(judgement, task.hash, asker);
-  if (owner === asker) return { may: true, why: "owner", owner };
-  if (!membership.isLive(owner)) return { may: true, why: "owner-gone", owner };
-  if (waitedMs >= AFFINITY_WINDOW_MS) return { may: true, why: "window-over", owner };
-  return { may: false, why: "kept-for-owner", owner };
+/** Says who may have which task. Owners are remembered until the members change. */
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #owners = new Map<string, string>();
+  /** Among whom the remembered owners were chosen. */
+  #among = "";
+
+  constructor(options: JudgeOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The rule for one look of `asker` at tasks that wait here: the members are those of this instant.
+   *
+   * @returns says whether it may have a task that has been free for `waitedMs`
+   */
+  ruleFor(asker: string): (task: WaitingTask, waitedMs: number) => Verdict {
+    const { membership } = this.#options;
+    const { selfId } = membership;
+    const ownerOfHash = this.ownersFor(asker);
+    return (task, waitedMs) => {
+      if (task.placement === "github" && asker === selfId) return { may: true, why: "home", owner: selfId };
+      if (task.placement === "github") return { may: false, why: "stays-home", owner: selfId };
+      const owner = ownerOfHash(task.hash);
+      if (owner === asker) return { may: true, why: "owner", owner };
+      if (!membership.isLive(owner)) return { may: true, why: "owner-gone", owner };
+      if (waitedMs >= AFFINITY_WINDOW_MS) return { may: true, why: "window-over", owner };
+      return { may: false, why: "kept-for-owner", owner };
+    };
+  }
+
+  /** Says whose a task is, by its hash, among those that are there now and `asker`, who is. */
+  ownersFor(asker: string): (hash: string) => string {
+    const choose = this.#choose(asker);
+    return (hash) => {
+      const known = this.#owners.get(hash);
+      if (known !== undefined) return known;
+      const owner = choose(hash) ?? asker;
+      if (this.#owners.size >= MAX_REMEMBERED) this.#owners.clear();
+      this.#owners.set(hash, owner);
+      return owner;
+    };
+  }
+
+  #choose(asker: string): (hash: string) => string | undefined {
+    const { membership, policy, clockRoot } = this.#options;
+    if (policy === "legacy") {
+      const known = membership.inOrder();
+      const order = known.includes(asker) ? known : [...known, asker];
+      const root = clockRoot();
+      this.#recall([root, ...order]);
+      return (hash) => legacyOwner(order, root, hash);
+    }
+    const candidates = membership.candidates();
+    const isThere = candidates.some(({ peerId }) => peerId === asker);
+    const all = isThere ? candidates : [...candidates, { peerId: asker }];
+    this.#recall(all.map(({ peerId, weight = 1 }) => `${peerId} ${weight}`).toSorted());
+    return (hash) => ownerOf(hash, all);
+  }
+
+  /** Forgets the owners that were chosen among others. */
+  #recall(members: readonly string[]): void {
+    const among = JSON.stringify(members);
+    if (among !== this.#among) this.#owners.clear();
+    this.#among = among;
+  }
 }
