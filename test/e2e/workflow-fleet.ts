@@ -35,6 +35,7 @@ const VICTIMS = [3, 4];
 const nextSchema = z.object({
   task: z.object({ task_id: z.string(), assigned_peer: z.string(), home_peer: z.string() }).nullable(),
 });
+const completedSchema = z.object({ success: z.boolean(), delivered: z.boolean().optional() });
 const statusSchema = z.object({ pending_tasks: z.number(), assigned_tasks: z.number() });
 
 /** A folder, the node that lives in it, and the host that works through it. */
@@ -46,8 +47,10 @@ class Member {
   #client: Client | undefined;
   #working: Promise<void> | undefined;
   #stopped = false;
-  /** Ids of tasks whose completion was answered with success. */
+  /** Ids of tasks whose completion was accepted by their homes. */
   readonly accepted: string[] = [];
+  /** How many completions were kept until their homes are back. */
+  kept = 0;
   /** How many it was given that its own node had, that its hash named it for, and in all. */
   readonly given = { own: 0, asOwner: 0, all: 0 };
 
@@ -116,7 +119,10 @@ class Member {
     await sleep(WORK_MS);
     const done = { task_id: task.task_id, home_peer: task.home_peer, result: { by: this.index } };
     const answer = await this.call("p2p_mark_task_complete", done);
-    if (z.object({ success: z.boolean() }).parse(answer).success) this.accepted.push(task.task_id);
+    const { success, delivered } = completedSchema.parse(answer);
+    // One that waits until its home is back may come too late: then somebody else's counts.
+    if (success && delivered === true) this.accepted.push(task.task_id);
+    else if (success) this.kept += 1;
   }
 
   async open(): Promise<number> {
@@ -191,6 +197,7 @@ describe("a fleet that works on workflow tasks", { timeout: 2 * HANG_MS }, () =>
 
     const tasks = (await Promise.all(members.map((member) => member.tasks()))).flat();
     const accepted = members.flatMap((member) => member.accepted);
+    const kept = members.reduce((sum, member) => sum + member.kept, 0);
     const given = members.map(
       ({ given: { own, asOwner, all } }) => `${all} (${own} own, ${asOwner} as owner)`,
     );
@@ -200,7 +207,9 @@ describe("a fleet that works on workflow tasks", { timeout: 2 * HANG_MS }, () =>
     t.diagnostic(
       `all of the surviving homes done after ${survivorsMs.toFixed(0)} ms, all after ${doneMs.toFixed(0)} ms`,
     );
-    t.diagnostic(`given out: ${given.join("; ")}; answered with success: ${accepted.length}`);
+    t.diagnostic(
+      `given out: ${given.join("; ")}; accepted: ${accepted.length}, kept for a home that was away: ${kept}`,
+    );
     assert.equal(tasks.length, TASKS);
     assert.deepEqual(
       tasks
@@ -210,7 +219,7 @@ describe("a fleet that works on workflow tasks", { timeout: 2 * HANG_MS }, () =>
     );
     const ends = tasks.map(({ history }) => history.filter(({ kind }) => kind === "completed").length);
     assert.ok(ends.every((count) => count === 1));
-    assert.equal(new Set(accepted).size, accepted.length, "a completion was answered with success twice");
+    assert.equal(new Set(accepted).size, accepted.length, "a completion was accepted twice");
     assert.ok(Math.max(...openAtKill) > 0, "nothing was left to do when the nodes were killed");
     assert.ok(doneMs < LIMIT_MS, `it took ${doneMs} ms`);
   });
