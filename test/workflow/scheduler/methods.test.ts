@@ -24,7 +24,7 @@ const LEASE_MS = 5000;
 async function homeOf(
   t: TestContext,
   caller: Caller,
-): Promise<{ home: WorkflowHome; undo(): Promise<void> }> {
+): Promise<{ readonly home: WorkflowHome; readonly undo: () => Promise<void> }> {
   const host = openHost({ clock: systemClock });
   t.after(() => host.close());
   const { nursery } = host;
@@ -36,7 +36,7 @@ async function homeOf(
   const home = remoteHome(rpc, { peerId: "home" }, remoteQueue(rpc, { peerId: "home" }));
   return {
     home,
-    async undo() {
+    undo: async () => {
       const call = served.find(({ name }) => name === "workflow.claim")?.parse({ leaseMs: LEASE_MS });
       await call?.run({ caller, signal: new AbortController().signal });
       await call?.undo?.();
