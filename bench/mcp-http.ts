@@ -1,10 +1,9 @@
 /**
  * What an MCP `tools/call` over HTTP costs the server, as ratios to a bare `node:http` JSON echo: `node bench/mcp-http.ts`.
  *
- * Each server runs in a process of its own, whose CPU time the kernel tells; the load comes from this process over kept
- * connections, one request under way on each. The contestants take turns round by round, so that other load on the
- * machine meets them alike; the medians count. Ends with exit code 1 if a goal is missed. `--quick` makes few, short
- * rounds; `--json` prints the figures as JSON. The peer is measured if `bench/peers` is installed. Linux only.
+ * Each server runs in a process of its own, whose CPU time the kernel (Linux) tells; the load comes from this process over
+ * kept connections, one request under way on each. The contestants take turns, so that other load meets them alike; the
+ * medians count. Exit code 1: a goal is missed. `--quick` makes few, short rounds; `--json` prints JSON.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -120,11 +119,10 @@ async function startOurs(fast: boolean): Promise<number> {
   return Number(new URL(url).port);
 }
 
+/** The echo asks nothing of its node. */
 const absent = (): never => {
   throw new TypeError("there is no node behind this server");
 };
-
-/** The echo asks nothing of its node. */
 const nowhere: ToolContext = {
   caller: OWNER,
   signal: new AbortController().signal,
@@ -137,6 +135,7 @@ const nowhere: ToolContext = {
   status: absent,
   heartbeat: absent,
   callTool: absent,
+  scheduler: absent,
   peers: absent,
   findPeers: absent,
   checkUp: absent,

@@ -133,11 +133,14 @@ export class IdempotencyConflictError extends McpError {
   override readonly name = "IdempotencyConflictError";
   readonly code = "E_IDEMPOTENCY_CONFLICT";
   readonly failureClass = "conflict";
+  /** The task that the key belongs to. */
+  readonly taskId: string;
 
   constructor(key: string, taskId: string) {
     super(`the idempotency key '${key}' belongs to task ${taskId}, which is different work`, {
       hint: "use a new key for new work",
     });
+    this.taskId = taskId;
   }
 }
 

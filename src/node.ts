@@ -107,6 +107,7 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
   const serving = await openServing(foundation);
   const network = await openNetwork(foundation, serving);
   const work = await openWork(foundation, serving, network, workerId(config, network.peerId, share));
+  foundation.scheduling.introduce({ network, work });
   serving.introduce({ network, work });
   const url = await serving.listen();
   await network.announce(url);

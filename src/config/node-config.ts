@@ -158,6 +158,11 @@ export interface NodeConfig {
   readonly inferencePromptAs: "completion" | "chat";
   readonly inferenceConcurrency: number;
   readonly inferenceTimeoutMs: number;
+  /** How the owner of a workflow task is chosen. */
+  readonly assignment: "hash" | "legacy";
+  /** `owner/name`, or `owner/name=/path/of/a/checkout`. */
+  readonly githubWorkflows: readonly string[];
+  readonly githubWorkflowsMs: number;
   readonly containers: "off" | "auto" | "on";
   /** Absolute path of a socket. */
   readonly containerEngine?: string | undefined;
@@ -182,6 +187,8 @@ export interface NodeConfig {
   readonly p2pTools: boolean;
   /** Whether those of the task queue are among them. */
   readonly taskqueueTools: boolean;
+  /** Whether those of the workflow scheduler are among them. */
+  readonly workflowTools: boolean;
   readonly drainMs: number;
   readonly logLevel: LogLevel;
 }

@@ -22,6 +22,7 @@ export {
 } from "./announce-file.ts";
 export { bootstrapDiscovery } from "./bootstrap.ts";
 export type { GithubIssuesConfig, TokenSource } from "./github-issues/settings.ts";
+export { followGithubWorkflows, type GithubWorkflowsOptions } from "./github-workflows/follow.ts";
 export { createDnsaddr, type Dnsaddr, type DnsaddrOptions, dnsaddrMechanism } from "./dnsaddr.ts";
 export { type MdnsMode, type MdnsOptions, mdnsMechanism } from "./mdns.ts";
 export { peerFolderDiscovery, type PeerFolderOptions } from "./peer-folder.ts";

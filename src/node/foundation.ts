@@ -14,6 +14,7 @@ import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
 import type { Closers } from "./closers.ts";
 import type { ProcessShare } from "./processes/share.ts";
+import { openScheduling, type Scheduling } from "./scheduling.ts";
 
 /** What every step of opening has. */
 export interface Opening {
@@ -45,6 +46,7 @@ export interface Foundation extends Opening {
   readonly cache: LocalCache;
   readonly table: PeerTable;
   readonly presence: Presence;
+  readonly scheduling: Scheduling;
   /** Another one each time a node starts. */
   readonly instance: string;
 }
@@ -65,13 +67,15 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     retentionMs,
   });
   closers.add("the queue", () => queue.stop());
+  const table = createPeerTable({ clock });
   return {
     ...opening,
     folder,
     stores,
     queue,
     cache: openLocalCache({ store: stores.cache, clock }),
-    table: createPeerTable({ clock }),
+    table,
+    scheduling: await openScheduling(opening, queue, table),
     presence: createPresence(clock),
     instance: randomUUID(),
   };

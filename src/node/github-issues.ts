@@ -21,7 +21,8 @@ export function githubIssuesOf(config: NodeConfig): GithubIssuesConfig | undefin
   };
 }
 
-function tokenSource({ githubToken, githubCli }: NodeConfig): TokenSource {
+/** Where requests to GitHub take their token from. */
+export function tokenSource({ githubToken, githubCli }: NodeConfig): TokenSource {
   if (githubToken !== undefined) return { from: "given", token: githubToken };
   return githubCli ? { from: "gh", env: childEnvironment() } : { from: "none" };
 }

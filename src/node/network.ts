@@ -72,6 +72,7 @@ export async function openNetwork(foundation: Foundation, serving: Serving): Pro
     intervalMs: config.heartbeatMs,
     capabilities: () => serving.capabilities(),
     connect: (peerId) => host.connectKnown(peerId),
+    gossip: foundation.scheduling.gossipOver(host),
   });
   return {
     host,
@@ -113,6 +114,7 @@ function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMet
   return [
     ...serveTaskMethods(queue),
     ...serveCacheMethods(cache),
+    ...foundation.scheduling.methods,
     ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),
     serve(nodeStatus, ({ detail }) => serving.status(detail)),
     serve(nodeHeartbeat, (told, { caller }) => {
@@ -126,6 +128,7 @@ function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMet
         ...answer,
         at_ms: foundation.clock.epochMs(),
         ...(own && { capabilities: own }),
+        gossip: foundation.scheduling.gossipFrom(caller, told.gossip),
       });
     }),
     serve(toolCall, ({ name, args }, { caller, signal }) =>

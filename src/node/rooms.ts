@@ -6,6 +6,9 @@ import type { Capabilities, Gpu } from "../peer/capabilities.ts";
 import type { P2pHost } from "../p2p/index.ts";
 import type { CallToolResult } from "../server/index.ts";
 import type { SessionRecord } from "../transport/index.ts";
+import type { OutboxEntry } from "../task/outbox.ts";
+import type { TaskQueue } from "../task/queue.ts";
+import type { Delivery } from "../workflow/scheduler/index.ts";
 
 /** What the later steps bring. */
 export interface Introduction {
@@ -74,4 +77,6 @@ export interface Work {
   readonly gpus?: readonly Gpu[] | undefined;
   readonly slots: number;
   readonly running: number;
+  /** Brings a result to the queue of its task, or puts it into the outbox until that is back. */
+  deliver(entry: OutboxEntry, queue: TaskQueue): Promise<Delivery>;
 }

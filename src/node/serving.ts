@@ -19,6 +19,7 @@ import {
   transportTo,
 } from "../transport/index.ts";
 import { VERSION } from "../version.ts";
+import { ownEntryOf } from "../workflow/clock-guard.ts";
 import type { Foundation } from "./foundation.ts";
 import { createDoctor } from "./doctor.ts";
 import { type FirstProcess, openFirstProcess } from "./processes/first.ts";
@@ -218,6 +219,7 @@ function roomsOf(parts: Parts): NodeRooms {
     server,
     status: (detail) => statusOf(parts, detail),
     heartbeat: (peerId, clock, from) => heartbeat(foundation, peerId, clock, callerName(from)),
+    scheduler: foundation.scheduling.scheduler,
     doctor: createDoctor(foundation, network),
   };
 }
@@ -258,6 +260,6 @@ function heartbeat(
   clock: JsonObject | undefined,
   from: string,
 ): JsonObject {
-  presence.heard({ peerId, transportPeerId: from, clock });
+  presence.heard({ peerId, transportPeerId: from, clock: clock && ownEntryOf(clock, peerId) });
   return { ok: true, peer: peerId, scheduler: presence.summary() };
 }

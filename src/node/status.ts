@@ -6,6 +6,9 @@ import type { Presence } from "../workflow/presence.ts";
 import { coresHere, memoryHere } from "./hardware.ts";
 import type { Work } from "./rooms.ts";
 
+/** What the worker says of itself. */
+type WorkFacts = Omit<Work, "deliver">;
+
 /** Facts that the answer is made of, all measured, none assumed. */
 export interface StatusFacts {
   readonly peerId: string;
@@ -14,7 +17,7 @@ export interface StatusFacts {
   readonly startedAtMs: number;
   readonly nowMs: number;
   readonly multiaddrs: readonly string[];
-  readonly work: Work;
+  readonly work: WorkFacts;
   /** Names of the tools that can be called here. */
   readonly tools: readonly string[];
   readonly mounts: readonly object[];
@@ -78,7 +81,7 @@ export function detailedStatus(facts: StatusFacts): JsonObject {
 }
 
 /** What peers are told with every heartbeat; of the machine only if it works. */
-export function capabilitiesOf(work: Work): Capabilities {
+export function capabilitiesOf(work: WorkFacts): Capabilities {
   const { taskTypes, models, engine, gpus } = work;
   const memory = memoryHere();
   return bounded({
@@ -95,6 +98,6 @@ export function capabilitiesOf(work: Work): Capabilities {
   });
 }
 
-function slotsOf({ slots, running }: Work): { readonly total: number; readonly free: number } {
+function slotsOf({ slots, running }: WorkFacts): { readonly total: number; readonly free: number } {
   return { total: slots, free: Math.max(0, slots - running) };
 }

@@ -15,6 +15,7 @@ import { remoteQueue } from "../task/remote.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import type { Doctor } from "./doctor.ts";
 import type { ToolContext } from "../tools/tool.ts";
+import type { Scheduler } from "../workflow/scheduler/index.ts";
 
 /** What of a node its tools can reach. */
 export interface NodeRooms {
@@ -28,6 +29,7 @@ export interface NodeRooms {
   readonly server: McpServer;
   status(detail: boolean): Promise<JsonObject>;
   heartbeat(peerId: string, clock: JsonObject | undefined, from: Caller): JsonObject;
+  readonly scheduler: Scheduler;
   readonly doctor: Doctor;
 }
 
@@ -71,6 +73,7 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
         throw new LeaseTokenRequiredError(taskId, "it is in the queue of another node");
       await rooms.queue.completeHeld(callerName(caller), taskId, outcome);
     },
+    scheduler: () => rooms.scheduler,
     peers: () => rooms.table.list(),
     findPeers: async (search) => (rooms.p2p === undefined ? [] : rooms.p2p.findPeers(search)),
     checkUp: () => rooms.doctor.checkUp(),

@@ -5,9 +5,11 @@ import type { Gpu } from "../peer/capabilities.ts";
 import type { OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import { canonicalType } from "../task/routing.ts";
+import { remoteQueue } from "../task/remote.ts";
 import {
   type Containers,
   createHandlers,
+  Delivery,
   type Handler,
   type Inference,
   type QueueSource,
@@ -40,9 +42,11 @@ export async function openWork(
   network: Network,
   workerId: string,
 ): Promise<Work> {
-  const { config, clock, logger, nursery, closers, stores, queue } = foundation;
+  const { config, clock, logger, nursery, closers, queue } = foundation;
   const slots = slotsOf(config, foundation.share);
-  if (slots === 0) return { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
+  const own = queue.as(WORKER_HOLDER);
+  const idle = { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };
+  if (slots === 0) return { ...idle, ...resting(foundation, network, own) };
   checkSlots(config);
   const containers = await containersOf(foundation);
   const inference = await inferenceOf(foundation);
@@ -53,12 +57,7 @@ export async function openWork(
     inference,
   });
   const types = handlers.map((handler) => handler.type);
-  const idle = config.concurrency
-    .map(({ name }) => name)
-    .filter((name) => !types.includes(canonicalType(name)));
-  if (idle.length > 0)
-    logger.warn({ types: idle }, "a limit is set for types that this node does not work on");
-  const own = queue.as(WORKER_HOLDER);
+  warnOfIdleLimits(foundation, types);
   const far = await farQueues(foundation, network);
   const worker = startWorker({
     nursery,
@@ -76,8 +75,8 @@ export async function openWork(
     minConcurrency: config.minWorkers === undefined ? undefined : Math.min(config.minWorkers, slots),
     concurrencyOf: new Map(config.concurrency.map(({ name, target }) => [name, Number(target)])),
     leaseMs: config.leaseMs,
-    outbox: isFirst(foundation.share) ? stores.outbox : ownQueueOnly(stores.outbox),
-    outboxQueue: (name) => (name === OWN_QUEUE ? own : far.queueOf(name)),
+    outbox: outboxOf(foundation),
+    outboxQueue: (name) => (name === OWN_QUEUE ? own : queueOfNode(name, foundation, network)),
   });
   closers.add("the worker", () => worker.drain(config.drainMs));
   // A claim that waits at a queue was made with the tools of that time.
@@ -88,10 +87,43 @@ export async function openWork(
   return workOf(foundation, { worker, handlers, inference, containers });
 }
 
+/** A limit for a type that nobody works on is a slip of the pen, most likely. */
+function warnOfIdleLimits({ config, logger }: Foundation, types: readonly string[]): void {
+  const idle = config.concurrency
+    .map(({ name }) => name)
+    .filter((name) => !types.includes(canonicalType(name)));
+  if (idle.length > 0)
+    logger.warn({ types: idle }, "a limit is set for types that this node does not work on");
+}
+
+/** Of several processes the first brings results to other nodes. */
+function outboxOf({ stores, share }: Foundation): OutboxStore {
+  return isFirst(share) ? stores.outbox : ownQueueOnly(stores.outbox);
+}
+
+/** A node that does not work still brings the results of its hosts home. */
+function resting(foundation: Foundation, network: Network, own: TaskQueue): Pick<Work, "deliver"> {
+  const { clock, logger, nursery } = foundation;
+  const delivery = new Delivery({
+    outbox: outboxOf(foundation),
+    outboxQueue: (name) => (name === OWN_QUEUE ? own : queueOfNode(name, foundation, network)),
+    clock,
+    logger: logger.child({ room: "worker" }),
+    random: Math.random,
+  });
+  nursery.startSoon(() => delivery.run(), "outbox");
+  return { deliver: (entry, queue) => delivery.deliver(entry, queue, () => true) };
+}
+
+/** The queue that a result belongs to. @throws UnreachableError without a libp2p host */
+function queueOfNode(name: string, { queue }: Foundation, { host, peerId }: Network): TaskQueue {
+  if (name === peerId) return queue.as(peerId);
+  return host === undefined ? refuse(name) : remoteQueue(host.rpc, { peerId: name });
+}
+
 /** The queues of other nodes: those that are named, and those that will be discovered. */
 interface FarQueues {
   readonly sources: readonly QueueSource[];
-  queueOf(name: string): TaskQueue;
   follow(worker: Worker): void;
 }
 
@@ -100,16 +132,15 @@ async function farQueues(
   { host }: Network,
 ): Promise<FarQueues> {
   // The first process works for other nodes.
-  if (!isFirst(share)) return { sources: [], queueOf: refuse, follow: () => undefined };
+  if (!isFirst(share)) return { sources: [], follow: () => undefined };
   if (host === undefined) {
     for (const name of config.workFor) refuse(name);
-    return { sources: [], queueOf: refuse, follow: () => undefined };
+    return { sources: [], follow: () => undefined };
   }
-  const { followDiscovery, queueOfPeer, sourceOf } = await import("./sources.ts");
+  const { followDiscovery, sourceOf } = await import("./sources.ts");
   const named = config.workFor.filter((name) => name !== DISCOVERED);
   return {
     sources: named.map((name) => sourceOf(name, host, table)),
-    queueOf: (name) => queueOfPeer(name, host),
     follow(worker) {
       if (!config.workFor.includes(DISCOVERED)) return;
       nursery.startSoon(() => followDiscovery({ host, worker, logger }), "follow discovery");
@@ -161,6 +192,7 @@ function workOf({ nursery }: Foundation, { worker, handlers, inference, containe
     get running() {
       return worker.running;
     },
+    deliver: (entry, queue) => worker.deliver(entry, queue),
   };
 }
 

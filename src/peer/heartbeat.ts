@@ -43,6 +43,8 @@ const MISSES_TO_STALE = 2;
 const MAX_PAUSE_MS = 600_000;
 /** The first beat after a peer was heard of comes within this time, drawn at random. */
 const FIRST_BEAT_MS = 500;
+/** A peer that was not heard for so many intervals is not there: two beats were missed, each as late as it may be. */
+export const LIVE_TIMEOUT_BEATS = 3;
 /** Pauses are drawn this much around their length. */
 const JITTER = 0.2;
 
@@ -60,8 +62,18 @@ export interface HeartbeatOptions {
   readonly capabilities?: (() => Capabilities | undefined) | undefined;
   /** Connects to a peer over addresses that are known. @returns whether it is connected */
   readonly connect: (peerId: string) => Promise<boolean>;
+  /** What travels with each beat. Default: nothing. */
+  readonly gossip?: HeartbeatGossip | undefined;
   /** Numbers from 0 to below 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
+}
+
+/** What nodes tell each other with a beat besides that they are there. */
+export interface HeartbeatGossip {
+  /** What to tell a peer that is connected; undefined if it is not to know. */
+  say(peerId: string): JsonObject | undefined;
+  /** A peer answered, and said this. */
+  hear(peerId: string, said: unknown): void;
 }
 
 /** A peer that was connected a moment ago, or has missed one beat only, is asked again within this time. */
@@ -187,19 +199,24 @@ class Heart {
 
   /** @returns whether it is there */
   async #ask(peerId: string): Promise<boolean> {
-    const { rpc, table, clock, ownPeerId, connect } = this.#options;
+    const { rpc, table, clock, ownPeerId, connect, gossip } = this.#options;
     if (!(await connect(peerId))) return false;
     const startedMs = clock.now();
     const atMs = clock.epochMs();
     try {
       const call = { timeoutMs: BEAT_TIMEOUT_MS, onlyFound: true };
       const own = this.#options.capabilities?.();
-      const input = { peerId: ownPeerId, ...(own && { capabilities: { ...own } }) };
-      const answer = await rpc.call({ peerId }, nodeHeartbeat, input, call);
+      const beat = {
+        peerId: ownPeerId,
+        gossip: gossip?.say(peerId),
+        ...(own && { capabilities: { ...own } }),
+      };
+      const answer = await rpc.call({ peerId }, nodeHeartbeat, beat, call);
       const rttMs = clock.now() - startedMs;
       const skewMs = skewOf(answer, atMs + rttMs / 2);
       const capabilities = readCapabilities(answer);
       table.heard(peerId, { connected: true, rttMs, skewMs, refused: null, capabilities });
+      gossip?.hear(peerId, answer["gossip"]);
     } catch (error) {
       rethrowIfCancelled(error);
       const { code, failureClass } = errorFacts(error);

@@ -23,6 +23,8 @@ export interface HeartbeatInput {
   readonly clock?: JsonObject | undefined;
   /** What it can do; see capabilities.ts. */
   readonly capabilities?: JsonObject | undefined;
+  /** What its workflow scheduler says about itself and others. */
+  readonly gossip?: JsonObject | undefined;
 }
 
 /** Tells a node that an identity is alive and what it can do, and learns the same in return. */
@@ -33,6 +35,7 @@ export const nodeHeartbeat: Method<HeartbeatInput, JsonObject> = {
     peerId: z.string().trim().min(1).max(MAX_IDENTITY_CHARS),
     clock: jsonObject.optional(),
     capabilities: jsonObject.optional(),
+    gossip: jsonObject.optional(),
   }),
   output: jsonObject,
   idempotent: true,

@@ -100,11 +100,12 @@ const FAILURE: JsonObject = {
   hint: { type: "string", description: "What to do about it" },
 };
 
-/** The schema of a success or a failure: hosts check both against it. Only `ok` is always there. */
+/** The schema of a success or a failure: hosts check both against it. Only `ok` is always there, if a success has it. */
 function withFailure(success: JsonObject): JsonObject {
   const { required: _, additionalProperties: __, ...schema } = success;
   const properties = isJsonObject(schema["properties"]) ? schema["properties"] : {};
-  return { ...schema, properties: { ...properties, ...FAILURE }, required: ["ok"] };
+  const required = "ok" in properties ? { required: ["ok"] } : {};
+  return { ...schema, properties: { ...properties, ...FAILURE }, ...required };
 }
 
 /**

@@ -123,6 +123,19 @@ export class Claims {
     }
   }
 
+  /** Leases what waits in one lane, if anything does; see `LocalTaskQueue.claimLane`. The request is valid. */
+  async claimLane(
+    holder: string,
+    lane: string,
+    request: Pick<ClaimRequest, "workerId" | "leaseMs">,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ClaimedTask[]> {
+    const scope = currentScope();
+    this.#throwIfClosed();
+    const claimed = await this.#take(holder, { ...request, limit: 1 }, { lanes: [lane], ranges: [] });
+    return this.#handOver(holder, claimed, scope, signal);
+  }
+
   /** Waits until a claim could get something; see `TaskQueue.ready`. The request is valid. */
   async ready(request: ReadyRequest, signal: AbortSignal | undefined): Promise<boolean> {
     this.#throwIfClosed();
@@ -209,22 +222,26 @@ export class Claims {
   }
 
   async #lease(holder: string, request: ClaimRequest): Promise<readonly ClaimedTask[]> {
+    const over = mayBePassedOver(request) && this.#preferred.mayLook(this.#options.clock.epochMs());
+    const { choice, preferred } = this.#choiceFor(request, over);
+    const { mark } = this.#preferred;
+    const claimed = await this.#take(holder, request, choice);
+    if (claimed.length === 0) this.#preferred.empty(preferred, mark);
+    if (over && claimed.some(({ task }) => affine(task) !== undefined)) this.#preferred.lookSoon();
+    for (const { task } of claimed) this.#sessions.served(task);
+    return claimed;
+  }
+
+  /** Leases what waits in the lanes of `choice`. */
+  async #take(holder: string, request: ClaimRequest, choice: LaneChoice): Promise<readonly ClaimedTask[]> {
     const { store, clock, onLease } = this.#options;
     const { workerId, limit = 1, leaseMs = DEFAULT_LEASE_MS } = request;
     const nowMs = clock.epochMs();
     const leaseUntilMs = Math.ceil(nowMs + leaseMs);
-    const over = mayBePassedOver(request) && this.#preferred.mayLook(nowMs);
-    const { choice, preferred } = this.#choiceFor(request, over);
-    const { mark } = this.#preferred;
     const bounds = { limit, maxBytes: MAX_CLAIM_BYTES };
     const stored = await store.claim({ workerId, holder, choice, ...bounds, leaseUntilMs }, nowMs);
-    if (stored.length === 0) this.#preferred.empty(preferred, mark);
-    else {
-      const ids = stored.map(({ task }) => task.id);
-      onLease(ids, leaseUntilMs);
-    }
-    if (over && stored.some(({ task }) => affine(task) !== undefined)) this.#preferred.lookSoon();
-    for (const { task } of stored) this.#sessions.served(task);
+    const ids = stored.map(({ task }) => task.id);
+    if (ids.length > 0) onLease(ids, leaseUntilMs);
     return stored.map(({ task, token }) => ({ task, lease: { taskId: task.id, token }, leaseUntilMs }));
   }
 

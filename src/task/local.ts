@@ -9,16 +9,25 @@ import type { Clock } from "../clock.ts";
 import { parseInput } from "../content/parse.ts";
 import { LeaseLostError, ShuttingDownError } from "../errors.ts";
 import { type Logger, silentLogger } from "../logger.ts";
-import { cancelScope, type Nursery, openNursery } from "../nursery/index.ts";
+import { cancelScope, openNursery } from "../nursery/index.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { throwIfAborted } from "./bounded-wait.ts";
-import { Changes } from "./changes.ts";
 import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
+import { Hearers, type QueueListener } from "./hearers.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
+import type { LocalQueueOptions, LocalTaskQueue } from "./local-queue.ts";
 import { lookAtLease, lookForNews } from "./looks.ts";
-import type { CallOptions, Failure, Lease, SubmitReceipt, TaskQueue } from "./queue.ts";
+import type {
+  CallOptions,
+  ClaimedTask,
+  ClaimRequest,
+  Failure,
+  Lease,
+  SubmitReceipt,
+  TaskQueue,
+} from "./queue.ts";
 import { DEFAULT_LIST_LIMIT } from "./queue.ts";
 import {
   claimRequestSchema,
@@ -38,53 +47,8 @@ import type { DueOutcome, HeldLease, Settlement, Survey, TaskDraft, TaskStore } 
 import type { JsonObject } from "../content/json.ts";
 import type { NewTask } from "./task.ts";
 import { DEFAULT_RETENTION_MS, Timekeeper } from "./timekeeper.ts";
-import { TaskWatches } from "./watches.ts";
 
-/** What a local queue is made of. */
-export interface LocalQueueOptions {
-  readonly store: TaskStore;
-  /** Runs the queue's background task. */
-  readonly nursery: Nursery;
-  readonly clock: Clock;
-  /** Default: silent. */
-  readonly logger?: Logger | undefined;
-  /** Spreads retries: numbers from 0 (included) to 1 (excluded). Default `Math.random`. */
-  readonly random?: (() => number) | undefined;
-  /** In whose name {@link LocalTaskQueue.queue} acts. Default `owner`. */
-  readonly holder?: string | undefined;
-  /** How long finished tasks are kept, in milliseconds. Default {@link DEFAULT_RETENTION_MS}. */
-  readonly retentionMs?: number | undefined;
-}
-
-/** A queue in this process. */
-export interface LocalTaskQueue {
-  /** The queue as the node's owner sees it. */
-  readonly queue: TaskQueue;
-  /** The queue as `holder` (see `callerName`) sees it: leases are good only in the hands they were given to. */
-  as(holder: string): TaskQueue;
-  /**
-   * Ends a task for a holder that presents no token: possible only under the task's first lease.
-   *
-   * @throws TaskNotFoundError, TaskFinishedError (also if repeated), LeaseTokenRequiredError, LeaseLostError
-   */
-  completeHeld(holder: string, taskId: string, outcome: HeldOutcome, options?: CallOptions): Promise<void>;
-  /**
-   * Does `act` under the lease in force for a holder that presents no token; see held.ts for whose it may be.
-   *
-   * @throws TaskNotFoundError, TaskFinishedError, LeaseTokenRequiredError, LeaseLostError, and what `act` throws
-   */
-  underHeldLease(
-    claim: HeldClaim,
-    act: (lease: Lease) => Promise<void>,
-    options?: CallOptions,
-  ): Promise<void>;
-  /**
-   * Stops submitting, claiming and waiting, and ends the background task; those who wait get a `ShuttingDownError`,
-   * because an empty answer would send them straight back. What is under lease can still be settled, so that
-   * workers drain, until the store is closed. Idempotent; also happens when the nursery is cancelled.
-   */
-  stop(): Promise<void>;
-}
+export type { LocalQueueOptions, LocalTaskQueue } from "./local-queue.ts";
 
 /** Opens a queue over `store`. It first settles what fell due while no node was there. */
 export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
@@ -95,6 +59,9 @@ export function openLocalQueue(options: LocalQueueOptions): LocalTaskQueue {
     completeHeld: (holder, taskId, outcome, callOptions) =>
       core.completeHeld(holder, taskId, outcome, callOptions),
     underHeldLease: (claim, act, callOptions) => core.underHeldLease(claim, act, callOptions),
+    claimLane: (holder, lane, request, callOptions) => core.claimLane(holder, lane, request, callOptions),
+    leaseOf: (taskId) => options.store.leaseOf(taskId),
+    follow: (listener) => core.follow(listener),
     stop: () => core.stop(),
   };
 }
@@ -105,10 +72,7 @@ class QueueCore {
   readonly #logger: Logger;
   readonly #random: () => number;
   readonly #claims: Claims;
-  readonly #watches: TaskWatches;
-  /** For those who follow tasks, and for those who hold leases. */
-  readonly #followed: Changes;
-  readonly #leased: Changes;
+  readonly #hearers: Hearers;
   readonly #timekeeper: Timekeeper;
   readonly #held: HeldSettlements;
   readonly #stop = new AbortController();
@@ -132,12 +96,10 @@ class QueueCore {
       logger,
       onLease: (taskIds, untilMs) => {
         this.#timekeeper.dueAt(untilMs);
-        for (const taskId of taskIds) this.#changed(taskId);
+        for (const taskId of taskIds) this.#hearers.changed(taskId);
       },
     });
-    this.#watches = new TaskWatches((taskId) => store.get(taskId), clock);
-    this.#followed = new Changes(clock);
-    this.#leased = new Changes(clock);
+    this.#hearers = new Hearers(this.#claims, (taskId) => store.get(taskId), clock);
     const { retentionMs = DEFAULT_RETENTION_MS } = rest;
     const onDue = (outcome: DueOutcome): void => this.#due(outcome);
     this.#timekeeper = new Timekeeper({ store, clock, logger, retentionMs, onDue });
@@ -169,7 +131,7 @@ class QueueCore {
           const bounded = boundedNote(parseInput(taskNoteSchema, note, "note"));
           const held = heldBy(holder, lease);
           await this.#store.note(held, bounded, this.#clock.epochMs());
-          this.#followed.changed(held.taskId);
+          this.#hearers.followed.changed(held.taskId);
         }),
       complete: (lease, result, options) => begin(options, () => this.#complete(holder, lease, result)),
       fail: (lease, failure, options) => begin(options, () => this.#fail(holder, lease, failure)),
@@ -191,7 +153,7 @@ class QueueCore {
         begin(options, async () => {
           const id = parseInput(taskIdSchema, taskId, "task id");
           const boundMs = parseInput(waitMsSchema, timeoutMs, "wait time");
-          const outcome = await this.#watches.wait(id, boundMs, options?.signal);
+          const outcome = await this.#hearers.watches.wait(id, boundMs, options?.signal);
           this.#claims.served(outcome.task);
           return outcome;
         }),
@@ -203,7 +165,7 @@ class QueueCore {
             timeoutMs: parseInput(waitMsSchema, waitMs, "wait time"),
             signal: options?.signal,
           };
-          return this.#followed.until(id, bounds, () => lookForNews(this.#store, id, from));
+          return this.#hearers.followed.until(id, bounds, () => lookForNews(this.#store, id, from));
         }),
       stats: (options) => begin(options, () => this.#store.stats(this.#clock.epochMs())),
     };
@@ -227,6 +189,21 @@ class QueueCore {
     throwIfAborted(options?.signal);
     const taskId = parseInput(taskIdSchema, claim.taskId, "task id");
     await this.#held.under({ ...claim, taskId }, act);
+  }
+
+  async claimLane(
+    holder: string,
+    lane: string,
+    request: Pick<ClaimRequest, "workerId" | "leaseMs">,
+    options: CallOptions | undefined,
+  ): Promise<ClaimedTask | undefined> {
+    throwIfAborted(options?.signal);
+    const claim = parseInput(claimRequestSchema, request, "claim");
+    return (await this.#claims.claimLane(holder, lane, claim, options?.signal))[0];
+  }
+
+  follow(listener: QueueListener): () => void {
+    return this.#hearers.add(listener);
   }
 
   async stop(): Promise<void> {
@@ -255,26 +232,21 @@ class QueueCore {
     return followForeignChanges({
       store: this.#store,
       logger: this.#logger,
-      watched: () => [...this.#watches.taskIds(), ...this.#leased.taskIds()],
-      waiting: () => this.#watches.size > 0 || this.#claims.parked.inUse || this.#isFollowed(),
+      watched: () => this.#hearers.taskIds(),
+      waiting: () => this.#hearers.isWaitedFor,
       onSurvey: (survey) => this.#catchUp(survey),
     });
   }
 
   /** Does for the changes of others what the methods above do for our own. */
-  #catchUp({ endedTaskIds, readyLanes, nextDueMs }: Survey): void {
-    for (const taskId of endedTaskIds) this.#ended(taskId);
-    this.#followed.allChanged();
-    if (readyLanes) for (const lane of readyLanes) this.#claims.announceSome(lane);
-    else this.#claims.parked.manyReady();
-    if (nextDueMs !== undefined) this.#timekeeper.dueAt(nextDueMs);
+  #catchUp(survey: Survey): void {
+    this.#hearers.caughtUp(survey);
+    if (survey.nextDueMs !== undefined) this.#timekeeper.dueAt(survey.nextDueMs);
   }
 
   #close(): void {
     this.#claims.close();
-    this.#watches.close();
-    this.#followed.close();
-    this.#leased.close();
+    this.#hearers.close();
   }
 
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
@@ -296,28 +268,12 @@ class QueueCore {
       if (notBeforeMs === undefined) ready.set(lane, (ready.get(lane) ?? 0) + 1);
       else this.#timekeeper.dueAt(notBeforeMs);
     }
-    for (const [lane, tasks] of ready) this.#claims.announce(lane, tasks);
+    for (const [lane, tasks] of ready) this.#hearers.ready(lane, tasks);
   }
 
   #due({ readyLanes, deadTaskIds }: DueOutcome): void {
-    for (const lane of readyLanes) this.#claims.announceSome(lane);
-    for (const taskId of deadTaskIds) this.#ended(taskId);
-  }
-
-  #isFollowed(): boolean {
-    return this.#leased.inUse || this.#followed.inUse;
-  }
-
-  /** Tells that a task has ended. */
-  #ended(taskId: string): void {
-    this.#watches.ended(taskId);
-    this.#changed(taskId);
-  }
-
-  /** Tells that a task has another state, or another lease. */
-  #changed(taskId: string): void {
-    this.#leased.changed(taskId);
-    this.#followed.changed(taskId);
+    for (const lane of readyLanes) this.#hearers.ready(lane);
+    for (const taskId of deadTaskIds) this.#hearers.ended(taskId);
   }
 
   async #renew(holder: string, lease: Lease, leaseMs: number): Promise<number> {
@@ -332,7 +288,7 @@ class QueueCore {
     const held = heldBy(holder, lease);
     checkBody("result", result);
     await this.#store.settle(held, { kind: "completed", result }, this.#clock.epochMs());
-    this.#ended(held.taskId);
+    this.#hearers.ended(held.taskId);
   }
 
   async #fail(holder: string, lease: Lease, raw: Failure): Promise<void> {
@@ -348,15 +304,15 @@ class QueueCore {
     if (!retry || !attemptsLeft) {
       const end: Settlement = { kind: "failed", error, result, deadLetter: retry };
       await this.#store.settle(held, end, nowMs);
-      this.#ended(held.taskId);
+      this.#hearers.ended(held.taskId);
       return;
     }
     const notBeforeMs = Math.ceil(nowMs + (retryAfterMs ?? retryDelayMs(task.attempt, this.#random)));
     await this.#store.settle(held, { kind: "retried", error, result, notBeforeMs }, nowMs);
-    this.#changed(held.taskId);
+    this.#hearers.changed(held.taskId);
     this.#timekeeper.dueAt(notBeforeMs);
     // With no pause asked for, the store may have made it ready at once.
-    if (notBeforeMs <= nowMs) this.#claims.back(task);
+    if (notBeforeMs <= nowMs) this.#hearers.back(task);
   }
 
   async #lost(
@@ -367,22 +323,22 @@ class QueueCore {
   ): Promise<boolean> {
     const held = heldBy(holder, lease);
     const bounds = { timeoutMs: parseInput(waitMsSchema, waitMs, "wait time"), signal: options?.signal };
-    return this.#leased.until(held.taskId, bounds, () => lookAtLease(this.#store, held));
+    return this.#hearers.leased.until(held.taskId, bounds, () => lookAtLease(this.#store, held));
   }
 
   async #release(holder: string, lease: Lease, reason: string): Promise<void> {
     const held = heldBy(holder, lease);
     const why = cutText(parseInput(reasonSchema, reason, "reason"));
     await this.#store.settle(held, { kind: "released", reason: why }, this.#clock.epochMs());
-    this.#changed(held.taskId);
+    this.#hearers.changed(held.taskId);
     const task = await this.#store.get(held.taskId);
-    if (task) this.#claims.back(task);
+    if (task) this.#hearers.back(task);
   }
 
   async #cancel(taskId: string, reason: string): Promise<void> {
     const id = parseInput(taskIdSchema, taskId, "task id");
     await this.#store.cancel(id, cutText(parseInput(reasonSchema, reason, "reason")), this.#clock.epochMs());
-    this.#ended(id);
+    this.#hearers.ended(id);
   }
 }
 

@@ -2,8 +2,8 @@
  * Which workers a task can go to.
  *
  * Tasks wait in lanes. A lane is a canonical type and, for work that only some workers can do, a requirement such as
- * `tool:fs__read_file` or `model:llama3`. Two kinds of lanes stand apart, before all others: those of tasks that are for
- * one worker alone, and those of tasks that one worker is to have first, see sessions.ts. A claim looks at the head of
+ * `tool:fs__read_file` or `model:llama3`. Three kinds of lanes stand apart, before all others: those of tasks that are for
+ * one worker alone, those of tasks that one worker is to have first, see sessions.ts, and those that a scheduler assigns. A claim looks at the head of
  * each lane that suits the worker, so its cost depends on what the worker can do and not on how many tasks wait, nor in
  * how many lanes.
  */
@@ -31,6 +31,14 @@ const PREFERRED = `${SEPARATOR}until:`;
 const UNTIL = SEPARATOR + SEPARATOR;
 /** Digits of the instant, in seconds since 1970, so that the order of lanes is that of time. */
 const UNTIL_DIGITS = 12;
+/** Begins the lanes of assigned tasks, each of which has one of its own. */
+const ASSIGNED = `${SEPARATOR}assigned:`;
+
+/**
+ * Types of the workflow scheduler, which says to whom its tasks go: no claim matches their lanes, whatever it names. The
+ * scheduler takes them by {@link laneOfAssigned}.
+ */
+export const ASSIGNED_TYPES = ["workflow.task", "workflow.github"] as const;
 
 const TOOL_TYPE = "tool.call";
 const MODEL_TYPES: readonly string[] = TASK_TYPES.filter(({ needs }) => needs === "a model").map(
@@ -66,6 +74,8 @@ export interface Routed {
 /** The lane that such a task waits in, if no worker is to have it first. */
 export function laneOf(task: Routed): string {
   const type = plainLane(task.type);
+  const name = ASSIGNED_TYPES.some((assigned) => assigned === type) ? task.payload["task_id"] : undefined;
+  if (typeof name === "string" && name !== "") return laneOfAssigned(name);
   const worker = pinOf(task.payload);
   if (worker !== undefined) return pinnedLane(worker, type);
   const requirement = requirementOf(type, task);
@@ -106,6 +116,16 @@ function pinnedLane(worker: string, type: string): string {
 
 function digits(seconds: number): string {
   return String(Math.max(0, seconds)).padStart(UNTIL_DIGITS, "0");
+}
+
+/** The lane of the assigned task that its submitter calls `name`. */
+export function laneOfAssigned(name: string): string {
+  return ASSIGNED + name;
+}
+
+/** The name of the assigned task that waits in `lane`; undefined if the lane is another one. */
+export function assignedIn(lane: string): string | undefined {
+  return lane.startsWith(ASSIGNED) ? lane.slice(ASSIGNED.length) : undefined;
 }
 
 /** What a worker must be able to do besides the type; undefined if nothing. */

@@ -21,6 +21,13 @@ import { submitDockerGithub } from "./taskqueue/submit-docker-github.ts";
 import { submitDockerHub } from "./taskqueue/submit-docker-hub.ts";
 import { submit } from "./taskqueue/submit.ts";
 import { waitTask } from "./taskqueue/wait-task.ts";
+import { checkWorkflowTags } from "./workflow/check-workflow-tags.ts";
+import { getMerkleClock } from "./workflow/get-merkle-clock.ts";
+import { getNextTask } from "./workflow/get-next-task.ts";
+import { markTaskComplete } from "./workflow/mark-task-complete.ts";
+import { schedulerStatus } from "./workflow/scheduler-status.ts";
+import { submitTask } from "./workflow/submit-task.ts";
+import { updatePeerState } from "./workflow/update-peer-state.ts";
 import type { Tool } from "./tool.ts";
 
 export {
@@ -59,9 +66,27 @@ export const allTools: readonly Tool[] = [
   cacheStats,
   submitDockerHub,
   submitDockerGithub,
+  schedulerStatus,
+  submitTask,
+  getNextTask,
+  markTaskComplete,
+  checkWorkflowTags,
+  updatePeerState,
+  getMerkleClock,
 ];
 
-/** The tools that are about peers; all others are the task queue's. */
+/** The tools of the workflow scheduler. */
+const WORKFLOW_TOOLS: readonly Tool[] = [
+  schedulerStatus,
+  submitTask,
+  getNextTask,
+  markTaskComplete,
+  checkWorkflowTags,
+  updatePeerState,
+  getMerkleClock,
+];
+
+/** The tools that are about peers; all others but the scheduler's are the task queue's. */
 const PEER_TOOLS: readonly Tool[] = [listPeers, doctor, why];
 
 /** Which groups of tools are offered. */
@@ -70,10 +95,15 @@ export interface OfferedGroups {
   readonly p2pTools: boolean;
   /** Those of the task queue. */
   readonly taskqueueTools: boolean;
+  /** Those of the workflow scheduler. */
+  readonly workflowTools: boolean;
 }
 
 /** The tools of the groups that are offered, in the order of {@link allTools}. */
-export function offeredTools({ p2pTools, taskqueueTools }: OfferedGroups): readonly Tool[] {
+export function offeredTools({ p2pTools, taskqueueTools, workflowTools }: OfferedGroups): readonly Tool[] {
   if (!p2pTools) return [];
-  return taskqueueTools ? allTools : PEER_TOOLS;
+  return allTools.filter((tool) => {
+    if (WORKFLOW_TOOLS.includes(tool)) return workflowTools;
+    return taskqueueTools || PEER_TOOLS.includes(tool);
+  });
 }

@@ -11,6 +11,7 @@ import type { PeerTarget, RpcOptions } from "../peer/rpc.ts";
 import type { PeerDiagnosis } from "../peer/trace.ts";
 import type { OutboxEntry } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
+import type { Scheduler } from "../workflow/scheduler/index.ts";
 
 /** How an attempt ended, when no lease is named with it. */
 export type UnfencedOutcome = OutboxEntry["outcome"];
@@ -51,6 +52,8 @@ export interface ToolContext {
   heartbeat(target: PeerTarget, peerId: string, clock: JsonObject | undefined): Promise<JsonObject>;
   /** Calls a tool of the node at `target`: its own tools and those of its mounted servers. */
   callTool(target: PeerTarget, name: string, args: JsonObject, timeoutMs: number): Promise<JsonObject>;
+  /** The workflow scheduler of this node. */
+  scheduler(): Scheduler;
   /** Peers this node has heard from, newest first. */
   peers(): readonly Peer[];
   /** Looks for peers now. */

@@ -9,6 +9,7 @@ export {
   type ToolCallContext,
   type ToolOutcome,
 } from "./handlers/index.ts";
+export { Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { Inference, InferencePolicy, InferenceType } from "./inference/index.ts";
 export type { QueueSource, SourceStats } from "./source.ts";
 export { startWorker, type Worker, type WorkerOptions, type WorkerStats } from "./worker.ts";

@@ -81,6 +81,8 @@ export interface Worker {
   removeSource(name: string): void;
   /** Claims anew everywhere: after the skills have changed, or when a queue is known to be back. */
   refresh(): void;
+  /** Brings a result that somebody else has worked for to its queue, or puts it into the outbox. */
+  deliver(entry: OutboxEntry, queue: TaskQueue): Promise<"accepted" | "lost" | "outboxed">;
   /**
    * Stops claiming, lets tasks finish for `drainMs`, then stops them and hands them back. Results that cannot be
    * delivered at once go to the outbox. Repeating it is harmless; the first `drainMs` counts.
@@ -208,6 +210,10 @@ class RunningWorker implements Worker {
 
   refresh(): void {
     for (const loop of [...this.#loops.values()].flat()) loop.refresh();
+  }
+
+  deliver(entry: OutboxEntry, queue: TaskQueue): Promise<"accepted" | "lost" | "outboxed"> {
+    return this.#delivery.deliver(entry, queue, () => this.#draining === undefined);
   }
 
   drain(drainMs: number): Promise<void> {

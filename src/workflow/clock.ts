@@ -72,6 +72,25 @@ export class VectorClock {
     return this.#vector.get(id) ?? 0n;
   }
 
+  /** All ids with their counters, in the order in which they were learnt. */
+  entries(): readonly (readonly [id: string, count: bigint])[] {
+    return [...this.#vector];
+  }
+
+  /**
+   * Takes over a greater counter of one id, without an event of its own: nodes that tell each other theirs end with
+   * equal clocks, which {@link merge} never does.
+   *
+   * @returns whether it has changed; not if the id is new and there are {@link MAX_CLOCK_ENTRIES}
+   */
+  advance(id: string, count: bigint): boolean {
+    const known = this.#vector.get(id);
+    if (known === undefined ? this.#vector.size >= MAX_CLOCK_ENTRIES : count <= known) return false;
+    this.#vector.set(id, count);
+    this.#root = undefined;
+    return true;
+  }
+
   /** Counts one more event of its node; does nothing if it belongs to nobody. */
   tick(): void {
     if (this.nodeId === "") return;

@@ -13,6 +13,7 @@ export {
 export { combinedHash, hammingDistance, peerHash, taskHash, workflowTaskHash } from "./hashes.ts";
 export { LegacyOrder } from "./legacy-order.ts";
 export { legacyOwner } from "./legacy-owner.ts";
+export { mayLeave, mayTravel, type Placement, placementOf } from "./placement.ts";
 export {
   bypassesGithub,
   isP2pOnly,

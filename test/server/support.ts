@@ -12,6 +12,7 @@ import type { PeerTarget } from "../../src/peer/rpc.ts";
 import { type CallFacts, createMcpServer, type McpServer, type Upstream } from "../../src/server/index.ts";
 import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../../src/task/local.ts";
+import { openTestScheduler } from "../support/scheduler.ts";
 import { allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
 
 /** What a test may change about its node. */
@@ -68,6 +69,8 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];
 
+  const scheduler = openTestScheduler({ clock, nursery, queue: local, selfId: SELF });
+
   const context = (caller: Caller, { signal, progress, isHeard }: CallFacts): ToolContext => ({
     caller,
     signal,
@@ -106,6 +109,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
       if (target.multiaddr !== undefined) throw new LeaseTokenRequiredError(taskId);
       await local.completeHeld(callerName(caller), taskId, outcome);
     },
+    scheduler: () => scheduler,
     peers: () => peers,
     findPeers: async ({ limit }) => discoverable.slice(0, limit),
     checkUp: () => Promise.resolve([]),

@@ -86,6 +86,8 @@ const locked: Reply = {
 export class GithubServer {
   readonly repository: string = "o/r";
   readonly issues: FakeIssue[] = [];
+  /** Files of the repository, by path. */
+  readonly files: Map<string, string> = new Map();
   readonly comments: FakeComment[] = [];
   readonly requests: FakeRequest[] = [];
   readonly tokens: Map<string, Token> = new Map();
@@ -227,6 +229,8 @@ export class GithubServer {
     const isHere = (repos === "repos" && `${owner}/${name}` === this.repository) || repos === "repositories";
     const parts = repos === "repositories" ? [name, issues, ...rest].slice(1) : rest;
     const section = repos === "repositories" ? name : issues;
+    if (isHere && (token || this.isPublic) && section === "contents") return this.#list(parts.join("/"));
+    if (isHere && (token || this.isPublic) && section === "git") return this.#blob(parts[1]);
     if (!isHere || (!token && !this.isPublic) || section !== "issues") return notFound;
     if (!this.hasIssues) return gone;
     const method = request.method ?? "GET";
@@ -236,6 +240,24 @@ export class GithubServer {
     if (!token.write) return noAccess;
     const body = sent === "" ? {} : bodySchema.safeParse(JSON.parse(sent)).data;
     return this.#write(method, parts, body ?? {}, token);
+  }
+
+  /** What the API says about a folder: files by name, with the hash of each. */
+  #list(folder: string): Reply {
+    const inside = [...this.files].filter(([path]) => path.startsWith(`${folder}/`));
+    if (inside.length === 0) return notFound;
+    const entry = ([path, text]: readonly [string, string]): object => {
+      const name = path.slice(folder.length + 1);
+      return { name, path, sha: blobSha(text), size: Buffer.byteLength(text), type: "file" };
+    };
+    return { status: 200, body: inside.map(entry) };
+  }
+
+  #blob(sha: string | undefined): Reply {
+    const text = [...this.files.values()].find((one) => blobSha(one) === sha);
+    if (text === undefined) return notFound;
+    const content = Buffer.from(text).toString("base64").replaceAll(/.{60}/g, "$&\n");
+    return { status: 200, body: { sha, content, encoding: "base64" } };
   }
 
   #read(url: URL, parts: readonly (string | undefined)[]): Reply {
@@ -359,4 +381,11 @@ function issueJson({ number, title, state, pullRequest }: FakeIssue): unknown {
 
 function commentJson({ id, body, user, association }: FakeComment): unknown {
   return { id, body, user: user === null ? null : { login: user }, author_association: association };
+}
+
+/** As git names a file's content. */
+function blobSha(text: string): string {
+  return createHash("sha1")
+    .update(`blob ${Buffer.byteLength(text)}\0${text}`)
+    .digest("hex");
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { allTools, offeredTools } from "../../src/tools/index.ts";
 
-const names = (p2pTools: boolean, taskqueueTools: boolean): string[] =>
-  offeredTools({ p2pTools, taskqueueTools }).map((tool) => tool.name);
+const names = (p2pTools: boolean, taskqueueTools: boolean, workflowTools = true): string[] =>
+  offeredTools({ p2pTools, taskqueueTools, workflowTools }).map((tool) => tool.name);
 
 describe("the groups of tools", () => {
   it("are all offered unless one is switched off", () => {
@@ -18,5 +18,12 @@ describe("the groups of tools", () => {
     assert.ok(without.length > 0);
     assert.ok(!without.includes("p2p_taskqueue_submit"));
     assert.deepEqual(names(false, true), []);
+    assert.ok(without.includes("p2p_submit_task"));
+  });
+
+  it("lose the scheduler's seven tools with theirs", () => {
+    const lost = names(true, true).filter((name) => !names(true, true, false).includes(name));
+    assert.equal(lost.length, 7);
+    assert.ok(lost.includes("p2p_get_next_task"));
   });
 });

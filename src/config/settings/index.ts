@@ -16,6 +16,7 @@ import { SERVER } from "./server.ts";
 import type { Setting, SettingName, SettingTable } from "./setting.ts";
 import { TOOLS } from "./tools.ts";
 import { WORK } from "./work.ts";
+import { WORKFLOW } from "./workflow.ts";
 
 export { type Setting, type SettingName, type SettingTable, type Surroundings, xdg } from "./setting.ts";
 
@@ -31,6 +32,7 @@ export const SETTINGS: SettingTable = {
   ...GITHUB,
   ...WORK,
   ...INFERENCE,
+  ...WORKFLOW,
   ...CONTAINERS,
   ...TOOLS,
 };

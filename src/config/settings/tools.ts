@@ -3,7 +3,7 @@ import { onOff } from "../kind.ts";
 import { names, type SettingTable } from "./setting.ts";
 
 /** Which tools of its own the node offers. */
-export const TOOLS: Pick<SettingTable, "p2pTools" | "taskqueueTools"> = {
+export const TOOLS: Pick<SettingTable, "p2pTools" | "taskqueueTools" | "workflowTools"> = {
   p2pTools: {
     ...names("p2p-tools"),
     kind: onOff(),
@@ -15,5 +15,11 @@ export const TOOLS: Pick<SettingTable, "p2pTools" | "taskqueueTools"> = {
     kind: onOff(),
     fallback: () => true,
     summary: "Offer the tools of the task queue among them.",
+  },
+  workflowTools: {
+    ...names("workflow-tools"),
+    kind: onOff(),
+    fallback: () => true,
+    summary: "Offer the tools of the workflow scheduler among them.",
   },
 };

@@ -11,7 +11,7 @@ import { isJsonObject } from "../../content/json.ts";
 import { UnreachableError, MessageTooLargeError, ServerBusyError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import { abortable, failAfter, Limiter, rethrowIfCancelled } from "../../nursery/index.ts";
-import { type Headers, isLimit, messageOf, MissingError, refused, said } from "./failure.ts";
+import { type Headers, isLimit, messageOf, MissingError, refused, said, type Subject } from "./failure.ts";
 import type { Gate } from "./gate.ts";
 import { MAX_ANSWER_BYTES, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import type { Credentials } from "./credentials.ts";
@@ -49,6 +49,8 @@ export interface ApiOptions {
   readonly gate: Gate;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What it is asked for. Default: the registry on GitHub Issues. */
+  readonly subject?: Subject | undefined;
 }
 
 const failureSchema = z.looseObject({
@@ -106,7 +108,7 @@ export class GithubApi {
     return this.#turns.run(async () => {
       const { credentials, gate } = this.#options;
       const { waitMs } = gate;
-      if (waitMs > 0) throw new ServerBusyError("the registry is left alone", Math.ceil(waitMs));
+      if (waitMs > 0) throw new ServerBusyError("GitHub is left alone", Math.ceil(waitMs));
       let answer = await this.#attempt(ask, await credentials.token());
       if (answer.status === UNAUTHORIZED && credentials.renewable) {
         answer = await this.#attempt(ask, await credentials.renew());
@@ -130,7 +132,7 @@ export class GithubApi {
     const isGone = ask.mayBeGone && (status === 404 || status === 410);
     const isForeign = ask.mayBeForeign && status === 403 && !isLimit(refusal);
     if (isGone || isForeign) throw new MissingError(said(refusal, nameOf(ask)));
-    throw refused(refusal, nameOf(ask), gate);
+    throw refused(refusal, nameOf(ask), gate, this.#options.subject);
   }
 
   async #attempt(ask: Ask, token: string | undefined): Promise<Answer> {

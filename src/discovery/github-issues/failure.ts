@@ -40,7 +40,7 @@ export function said({ status, message }: Refusal, what: string): string {
 }
 
 /** The error for a refusal, after the gate was closed for as long as it asks. */
-export function refused(refusal: Refusal, what: string, gate: Gate): McpError {
+export function refused(refusal: Refusal, what: string, gate: Gate, subject: Subject = REGISTRY): McpError {
   const { status } = refusal;
   const words = said(refusal, what);
   const limit = limitMs(refusal);
@@ -53,9 +53,16 @@ export function refused(refusal: Refusal, what: string, gate: Gate): McpError {
     gate.backOff();
     return new UnreachableError(words);
   }
-  const hint = HINTS[status];
+  const hint = subject.hints[status];
   gate.closeFor(REFUSED_MS);
-  return new ConfigError("the registry on GitHub Issues", undefined, `is refused: ${words}`, { hint });
+  return new ConfigError(subject.name, undefined, `is refused: ${words}`, { hint });
+}
+
+/** What GitHub is asked for, in words. */
+export interface Subject {
+  readonly name: string;
+  /** What to do about a refusal, by its status. */
+  readonly hints: Readonly<Record<number, string>>;
 }
 
 const HINTS: Readonly<Record<number, string>> = {
@@ -64,6 +71,8 @@ const HINTS: Readonly<Record<number, string>> = {
   404: "check the name of the repository; a token that may not see a private one gets the same answer",
   410: "switch on Issues in the settings of the repository",
 };
+
+const REGISTRY: Subject = { name: "the registry on GitHub Issues", hints: HINTS };
 
 /** How long a limit asks to wait; undefined if the refusal is about something else. */
 function limitMs({ status, headers, message }: Refusal): number | "unknown" | undefined {
