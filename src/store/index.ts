@@ -8,6 +8,7 @@ import type { CopyOptions, CopyReport } from "./postgres/copy.ts";
 import type { PostgresStoreOptions } from "./postgres/index.ts";
 import type { Stores } from "./stores.ts";
 
+export { Heap } from "./heap.ts";
 export { type MemoryStoreOptions, openMemoryStores } from "./memory/index.ts";
 export { checkSqliteStore, type StoreFinding, type StoreReport } from "./sqlite/check.ts";
 export type { CopyOptions, CopyReport } from "./postgres/copy.ts";

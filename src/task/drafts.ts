@@ -1,5 +1,5 @@
 /** Makes what callers hand in fit to be stored: drafts from tasks, and bodies and texts within their limits. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { canonicalJson } from "../content/canonical-json.ts";
 import { type JsonObject, jsonBytes } from "../content/json.ts";
 import { MessageTooLargeError } from "../errors.ts";
@@ -27,14 +27,15 @@ export const CUT_MARK = "… [cut]";
 /**
  * A validated task, ready for the store.
  *
+ * @param id - of the new task
  * @param nowMs - milliseconds since 1970, from which a delay counts
  * @throws InvalidInputError if the payload is not JSON, MessageTooLargeError if it is too large
  */
-export function draftOf(task: NewTask, nowMs: number): TaskDraft {
+export function draftOf(task: NewTask, id: string, nowMs: number): TaskDraft {
   const modelName = task.modelName ?? "";
   const payload = checkBody("payload", task.payload);
   return {
-    id: newTaskId(nowMs),
+    id,
     type: task.type,
     modelName,
     payload: task.payload,
@@ -45,28 +46,6 @@ export function draftOf(task: NewTask, nowMs: number): TaskDraft {
     digest: workDigest(task.type, modelName, payload),
     lane: laneOf(task.type, task.payload),
   };
-}
-
-/** Ids of one millisecond of one process are told apart by this, so that they are in order too. */
-let sameInstant = 0;
-const COUNTER_BITS = 12;
-const INSTANT_BITS = 48;
-
-/**
- * 32 hexadecimal digits: a UUID of version 7 (RFC 9562, section 5.7) without its dashes, with 62 random bits. Ids that
- * are given one after the other are close to each other in an index, and so in the file; random ones would make
- * every submit touch a page of its own.
- */
-function newTaskId(nowMs: number): string {
-  sameInstant = (sameInstant + 1) % 2 ** COUNTER_BITS;
-  const instant = Math.min(Math.max(Math.trunc(nowMs), 0), 2 ** INSTANT_BITS - 1);
-  const random = randomUUID();
-  const head = `${hex(instant, INSTANT_BITS)}7${hex(sameInstant, COUNTER_BITS)}`;
-  return head + random.slice(19, 23) + random.slice(24);
-}
-
-function hex(value: number, bits: number): string {
-  return value.toString(16).padStart(bits / 4, "0");
 }
 
 /**

@@ -15,6 +15,7 @@ import { throwIfAborted } from "./bounded-wait.ts";
 import { Claims } from "./claims.ts";
 import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
+import { TaskIds } from "./ids.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
 import type {
   CallOptions,
@@ -136,6 +137,7 @@ class QueueCore {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #random: () => number;
+  readonly #ids = new TaskIds();
   readonly #claims: Claims;
   readonly #watches: TaskWatches;
   readonly #timekeeper: Timekeeper;
@@ -313,7 +315,9 @@ class QueueCore {
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
     if (this.#claims.closed) throw new ShuttingDownError("the queue is shutting down and takes no new tasks");
     const nowMs = this.#clock.epochMs();
-    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) => draftOf(task, nowMs));
+    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) =>
+      draftOf(task, this.#ids.next(nowMs), nowMs),
+    );
     if (drafts.length === 0) return [];
     const receipts = await this.#store.insert(drafts, nowMs);
     this.#announce(drafts.filter((_, i) => receipts[i]?.created));
