@@ -1,6 +1,7 @@
 /** Watches what the queues of all peers do, and notes what they must not do. */
 import type { JsonObject } from "../content/json.ts";
 import type { TaskStore } from "../task/store.ts";
+import { replacing } from "./interpose.ts";
 import type { Home } from "../workflow/scheduler/index.ts";
 
 /** Which promise was broken. */
@@ -53,32 +54,22 @@ export class Judge {
 
   /** `store`, whose claims and results are looked at. @param home - the scheduler over it, once there is one */
   watching(store: TaskStore, peerId: string, home: () => Home | undefined): TaskStore {
-    const judge = this;
-    const watched: Pick<TaskStore, "claim" | "settle"> = {
-      async claim(claim, nowMs) {
-        const claims = await store.claim(claim, nowMs);
-        for (const { task, token } of claims) {
-          const name = nameOf(task.payload);
-          judge.#granted(task.id, token, `${name} of ${peerId} to ${claim.holder} #${token}`);
-          await judge.#checkOrder(home(), name, task, claim.holder);
-        }
-        return claims;
-      },
-      async settle(lease, settlement, nowMs) {
-        await store.settle(lease, settlement, nowMs);
-        if (settlement.kind !== "completed") return;
-        const task = await store.get(lease.taskId);
-        if (task?.result) judge.#settled(task.id, nameOf(task.payload), task.result);
-      },
+    const claim: TaskStore["claim"] = async (wanted, nowMs) => {
+      const claims = await store.claim(wanted, nowMs);
+      for (const { task, token } of claims) {
+        const name = nameOf(task.payload);
+        this.#granted(task.id, token, `${name} of ${peerId} to ${wanted.holder} #${token}`);
+        await this.#checkOrder(home(), name, task, wanted.holder);
+      }
+      return claims;
     };
-    return new Proxy(store, {
-      get(target, key): unknown {
-        if (key === "claim") return watched.claim;
-        if (key === "settle") return watched.settle;
-        const member: unknown = Reflect.get(target, key);
-        return typeof member === "function" ? member.bind(target) : member;
-      },
-    });
+    const settle: TaskStore["settle"] = async (lease, settlement, nowMs) => {
+      await store.settle(lease, settlement, nowMs);
+      if (settlement.kind !== "completed") return;
+      const task = await store.get(lease.taskId);
+      if (task?.result) this.#settled(task.id, nameOf(task.payload), task.result);
+    };
+    return replacing(store, { claim, settle });
   }
 
   #granted(queueId: string, token: number, facts: string): void {

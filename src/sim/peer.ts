@@ -3,11 +3,11 @@ import * as z from "zod";
 import { callerName } from "../authority/caller.ts";
 import { type JsonObject, jsonObject } from "../content/json.ts";
 import { silentLogger } from "../logger.ts";
-import { type NurseryHost, openHost, rethrowIfCancelled, sleep } from "../nursery/index.ts";
+import { type Nursery, type NurseryHost, openHost, rethrowIfCancelled, sleep } from "../nursery/index.ts";
 import type { Method, RpcClient, ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import { openMemoryStores } from "../store/index.ts";
-import { openLocalQueue } from "../task/local.ts";
+import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { serveTaskMethods } from "../task/methods.ts";
 import type { OutboxStore } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
@@ -28,7 +28,7 @@ import {
   takeGossip,
   type WorkflowTask,
 } from "../workflow/scheduler/index.ts";
-import { untilDead } from "./frozen.ts";
+import { untilDead } from "./interpose.ts";
 import type { Judge } from "./judge.ts";
 import type { Attachment, Network } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -72,9 +72,20 @@ export interface World {
 /** The process of a peer. */
 interface Process {
   readonly clock: PeerClock;
-  readonly host: NurseryHost;
+  readonly nursery: Nursery;
   readonly home: Home;
   readonly scheduler: Scheduler;
+  readonly membership: Membership;
+}
+
+/** What a scheduler is made from. */
+interface Parts {
+  readonly clock: PeerClock;
+  readonly nursery: Nursery;
+  readonly queue: LocalTaskQueue;
+  readonly queueAt: (peerId: string) => TaskQueue;
+  readonly rpc: RpcClient;
+  readonly delivery: Delivery;
   readonly membership: Membership;
 }
 
@@ -143,57 +154,60 @@ export class VirtualPeer {
   submit(task: WorkflowTask, onAck: () => void): void {
     const process = this.#process;
     process?.clock.whenRunning(() => {
-      process.host.nursery.startSoon(async () => {
+      process.nursery.startSoon(async () => {
         await process.scheduler.submit(task);
         onAck();
       }, "submit");
     });
   }
 
-  #open(
-    clock: PeerClock,
-    { nursery, ...host }: NurseryHost,
-    rpc: RpcClient,
-    methods: Map<string, ServedMethod>,
-  ): Process {
-    const { policy } = this.#world;
+  #open(clock: PeerClock, host: NurseryHost, rpc: RpcClient, methods: Map<string, ServedMethod>): Process {
+    const { nursery } = host;
     const selfId = this.peerId;
     const random = this.#random.branch().next;
     const store = untilDead(this.tasks, () => clock.isDead);
     const queue = openLocalQueue({ store, nursery, clock, random, holder: selfId });
-    const membership = new Membership({ clock, selfId, timeoutMs: LIVE_TIMEOUT_MS });
-    const vector = new VectorClock(selfId);
-    const home = new Home({ queue, membership, policy, clock, vector });
-    const delivery = new Delivery({
-      outbox: untilDead(this.#outbox, () => clock.isDead),
-      outboxQueue: (peerId) => queueAt(peerId),
-      clock,
-      logger: silentLogger,
-      random,
-    });
     const queueAt = (peerId: string): TaskQueue =>
       peerId === selfId ? queue.as(selfId) : remoteQueue(rpc, { peerId }, clock);
-    const far = new Map<string, FarHome>();
+    const outbox = untilDead(this.#outbox, () => clock.isDead);
+    const delivery = new Delivery({ outbox, outboxQueue: queueAt, clock, logger: silentLogger, random });
+    nursery.startSoon(() => delivery.run(), "outbox");
+    const membership = new Membership({ clock, selfId, timeoutMs: LIVE_TIMEOUT_MS });
+    const { home, scheduler } = this.#schedule({ clock, nursery, queue, queueAt, rpc, delivery, membership });
+    for (const method of servedBy(queue, home, scheduler)) methods.set(method.name, method);
+    for (const peerId of this.#world.peerIds)
+      if (peerId !== selfId) nursery.startSoon(() => this.#beat(scheduler, rpc, peerId), "heartbeat");
+    nursery.startSoon(() => this.#work(scheduler), "host");
+    return { clock, nursery, home, scheduler, membership };
+  }
+
+  #schedule({
+    clock,
+    nursery,
+    queue,
+    queueAt,
+    rpc,
+    delivery,
+    membership,
+  }: Parts): Pick<Process, "home" | "scheduler"> {
+    const { policy } = this.#world;
+    const selfId = this.peerId;
+    const vector = new VectorClock(selfId);
+    const home = new Home({ queue, membership, policy, clock, vector });
     const farHome = (peerId: string): FarHome => {
-      const known = far.get(peerId);
-      if (known) return known;
-      const queueThere = queueAt(peerId);
-      const made = { peerId, queue: queueThere, home: remoteHome(rpc, { peerId }, queueThere) };
-      far.set(peerId, made);
-      return made;
+      const there = queueAt(peerId);
+      return { peerId, queue: there, home: remoteHome(rpc, { peerId }, there) };
     };
     const scheduler = new Scheduler({
-      ...{
-        clock,
-        nursery,
-        selfId,
-        home,
-        membership,
-        vector,
-        policy,
-        logger: silentLogger,
-        leaseMs: LEASE_MS,
-      },
+      clock,
+      nursery,
+      selfId,
+      home,
+      membership,
+      vector,
+      policy,
+      logger: silentLogger,
+      leaseMs: LEASE_MS,
       queue: queue.as(selfId),
       homes: () =>
         membership
@@ -202,20 +216,7 @@ export class VirtualPeer {
           .map(farHome),
       deliver: (entry, target) => delivery.deliver(entry, target, () => true),
     });
-    const served = [
-      ...serveTaskMethods(queue),
-      ...serveWorkflowMethods(home, (holder) => queue.as(holder)),
-      serve(heartbeat, async (heard, { caller }) => {
-        takeGossip(scheduler, callerName(caller), heard.said, silentLogger);
-        return { said: gossipOf(scheduler) };
-      }),
-    ];
-    for (const method of served) methods.set(method.name, method);
-    nursery.startSoon(() => delivery.run(), "outbox");
-    for (const peerId of this.#world.peerIds)
-      if (peerId !== selfId) nursery.startSoon(() => this.#beat(scheduler, rpc, peerId), "heartbeat");
-    nursery.startSoon(() => this.#work(scheduler), "host");
-    return { clock, host: { nursery, ...host }, home, scheduler, membership };
+    return { home, scheduler };
   }
 
   /** Sends heartbeats to one peer. */
@@ -255,4 +256,16 @@ export class VirtualPeer {
     if (success && delivered) return;
     note(`${this.peerId} ${task.taskId}: ${success ? "the result waits for its home" : (reason ?? "")}`);
   }
+}
+
+/** What a node does for others. */
+function servedBy(queue: LocalTaskQueue, home: Home, scheduler: Scheduler): readonly ServedMethod[] {
+  return [
+    ...serveTaskMethods(queue),
+    ...serveWorkflowMethods(home, (holder) => queue.as(holder)),
+    serve(heartbeat, async (heard, { caller }) => {
+      takeGossip(scheduler, callerName(caller), heard.said, silentLogger);
+      return { said: gossipOf(scheduler) };
+    }),
+  ];
 }

@@ -5,7 +5,9 @@
  * shows a defect shows it again, step by step.
  */
 import { createHash } from "node:crypto";
+import { MAX_LIST_LIMIT } from "../task/queue.ts";
 import type { TaskStore } from "../task/store.ts";
+import type { TaskState } from "../task/task.ts";
 import { type PolicyName, ownerAmong } from "../workflow/scheduler/index.ts";
 import { InvalidInputError } from "../errors.ts";
 import { type Fault, FAULTS, type Mishap, mishapsOf, skewsOf } from "./faults.ts";
@@ -56,7 +58,9 @@ export interface SimulationReport {
 export const MAX_PEERS = 100;
 /** Keeps the memory of one simulation below a few hundred megabytes. */
 export const MAX_TASKS = 100_000;
+/** Peers of a simulation that says nothing. */
 export const DEFAULT_PEERS = 20;
+/** Tasks of a simulation that says nothing: about what its peers can do in the time. */
 export const DEFAULT_TASKS = 500;
 /** Tasks are submitted within the first part of the time in which things go wrong. */
 const SUBMITTING_MS = 12_000;
@@ -122,15 +126,13 @@ class Simulation {
     const peerIds = Array.from({ length: peers }, (_, n) => `peer-${n}`);
     const skews = skewsOf(this.#random.branch(), peers, faults);
     const world: World = {
-      ...{
-        timeline: this.#timeline,
-        network: this.#network,
-        judge: this.#judge,
-        policy,
-        peerIds,
-        note,
-        breakStore,
-      },
+      timeline: this.#timeline,
+      network: this.#network,
+      judge: this.#judge,
+      policy,
+      peerIds,
+      note,
+      breakStore,
     };
     this.#peers = peerIds.map((id, n) => new VirtualPeer(id, world, this.#random.branch(), skews[n] ?? 0));
   }
@@ -251,20 +253,10 @@ class Simulation {
   /** Everything that was acknowledged is there, once, and done. */
   async #checkKept(): Promise<void> {
     for (const [n, peer] of this.#peers.entries()) {
-      const found = new Map<string, string>();
-      let cursor: string | undefined;
-      do {
-        const page = await peer.tasks.list({ limit: 1000, cursor });
-        for (const { id, state, idempotencyKey = "" } of page.tasks) {
-          const name = idempotencyKey.slice(idempotencyKey.lastIndexOf(":") + 1);
-          if (found.has(name)) this.#judge.found("once", `${name} is there twice`);
-          found.set(name, state === "completed" && !this.#judge.accepted.has(id) ? "lost" : state);
-        }
-        cursor = page.nextCursor;
-      } while (cursor !== undefined);
+      const states = await this.#statesAt(peer);
       for (const { name, peer: home, ackedAtMs } of this.#submissions) {
         if (home !== n || ackedAtMs === undefined) continue;
-        const state = found.get(name);
+        const state = states.get(name);
         if (state === undefined) this.#judge.found("kept", `${name} was acknowledged and is gone`);
         else if (state !== "completed")
           this.#judge.found(
@@ -273,6 +265,22 @@ class Simulation {
           );
       }
     }
+  }
+
+  /** The state of each task of a peer, by the name under which it was submitted. */
+  async #statesAt(peer: VirtualPeer): Promise<ReadonlyMap<string, TaskState>> {
+    const states = new Map<string, TaskState>();
+    let cursor: string | undefined;
+    do {
+      const page = await peer.tasks.list({ limit: MAX_LIST_LIMIT, cursor });
+      for (const { state, idempotencyKey = "" } of page.tasks) {
+        const name = idempotencyKey.slice(idempotencyKey.lastIndexOf(":") + 1);
+        if (states.has(name)) this.#judge.found("once", `${name} is there twice`);
+        states.set(name, state);
+      }
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    return states;
   }
 
   #note(line: string): void {

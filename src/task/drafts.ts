@@ -2,9 +2,12 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../content/canonical-json.ts";
 import { type JsonObject, jsonBytes } from "../content/json.ts";
+import { parseInput } from "../content/parse.ts";
 import { MessageTooLargeError } from "../errors.ts";
+import type { TaskIds } from "./ids.ts";
 import type { Failure, TaskNote } from "./queue.ts";
 import { canonicalType, laneOf } from "./routing.ts";
+import { newTasksSchema } from "./schemas.ts";
 import type { TaskDraft } from "./store.ts";
 import {
   DEFAULT_MAX_ATTEMPTS,
@@ -25,13 +28,16 @@ import {
 export const CUT_MARK = "… [cut]";
 
 /**
- * A validated task, ready for the store.
+ * Tasks that were handed in, ready for the store.
  *
- * @param id - of the new task
  * @param nowMs - milliseconds since 1970, from which a delay counts
- * @throws InvalidInputError if the payload is not JSON, MessageTooLargeError if it is too large
+ * @throws InvalidInputError if one is not a task or its payload not JSON, MessageTooLargeError if it is too large
  */
-export function draftOf(task: NewTask, id: string, nowMs: number): TaskDraft {
+export function draftsOf(tasks: unknown, ids: TaskIds, nowMs: number): readonly TaskDraft[] {
+  return parseInput(newTasksSchema, tasks, "submit").map((task) => draftOf(task, ids.next(nowMs), nowMs));
+}
+
+function draftOf(task: NewTask, id: string, nowMs: number): TaskDraft {
   const modelName = task.modelName ?? "";
   const payload = checkBody("payload", task.payload);
   return {

@@ -13,7 +13,7 @@ import { cancelScope, type Nursery, openNursery } from "../nursery/index.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { throwIfAborted } from "./bounded-wait.ts";
 import { Claims } from "./claims.ts";
-import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
+import { boundedError, boundedNote, checkBody, cutText, draftsOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
 import { TaskIds } from "./ids.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
@@ -33,7 +33,6 @@ import {
   failureSchema,
   leaseMsSchema,
   leaseSchema,
-  newTasksSchema,
   readyRequestSchema,
   reasonSchema,
   taskFilterSchema,
@@ -315,9 +314,7 @@ class QueueCore {
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
     if (this.#claims.closed) throw new ShuttingDownError("the queue is shutting down and takes no new tasks");
     const nowMs = this.#clock.epochMs();
-    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) =>
-      draftOf(task, this.#ids.next(nowMs), nowMs),
-    );
+    const drafts = draftsOf(tasks, this.#ids, nowMs);
     if (drafts.length === 0) return [];
     const receipts = await this.#store.insert(drafts, nowMs);
     this.#announce(drafts.filter((_, i) => receipts[i]?.created));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { JsonObject } from "../../src/content/json.ts";
 import { FAULTS, parseFaults, simulate, type SimulationReport } from "../../src/sim/index.ts";
+import { replacing } from "../../src/sim/interpose.ts";
 import type { TaskStore } from "../../src/task/store.ts";
 
 const SEEDS = Number(process.env["MCPP_SIM_SEEDS"] ?? 12);
@@ -52,16 +53,6 @@ function possessive(store: TaskStore): TaskStore {
   return replacing(store, {
     claim: (claim, nowMs) => store.claim({ ...claim, leaseUntilMs: nowMs + 3_600_000 }, nowMs),
     renew: async () => undefined,
-  });
-}
-
-/** `store` with other members. */
-function replacing<K extends keyof TaskStore>(store: TaskStore, members: Pick<TaskStore, K>): TaskStore {
-  return new Proxy(store, {
-    get(target, key): unknown {
-      const member: unknown = Reflect.get(Object.hasOwn(members, key) ? members : target, key);
-      return typeof member === "function" ? member.bind(target) : member;
-    },
   });
 }
 
