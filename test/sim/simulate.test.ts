@@ -6,9 +6,9 @@ import { FAULTS, parseFaults, simulate, type SimulationReport } from "../../src/
 import { replacing } from "../../src/sim/interpose.ts";
 import type { TaskStore } from "../../src/task/store.ts";
 
-const SEEDS = Number(process.env["MCPP_SIM_SEEDS"] ?? 12);
+const SEEDS = Number(process.env["MCPP_SIM_SEEDS"] ?? 6);
 /** Small enough that many seeds fit into a test, large enough that faults meet tasks. */
-const SMALL = { peers: 7, tasks: 60 };
+const SMALL = { peers: 5, tasks: 40 };
 
 async function linesOf(seed: number): Promise<{ report: SimulationReport; lines: readonly string[] }> {
   const lines: string[] = [];
