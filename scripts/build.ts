@@ -18,6 +18,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   index: "src/index.ts",
   "nursery/index": "src/nursery/index.ts",
   "workflow/index": "src/workflow/index.ts",
+  "sim/index": "src/sim/index.ts",
   "cli/main": "src/cli/main.ts",
 };
 

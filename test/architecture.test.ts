@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transport: [...BASE, ...DOMAIN, "p2p"],
   config: BASE,
   "data-folder": BASE,
+  sim: [...BASE, ...DOMAIN, "store", "worker"],
   connect: [...BASE, ...DOMAIN, "client", "transport", "p2p", "discovery", "config", "data-folder"],
   node: [
     ...BASE,
@@ -50,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "config",
     "data-folder",
   ],
-  cli: [...BASE, ...DOMAIN, ...WIRING, "client", "discovery", "store"],
+  cli: [...BASE, ...DOMAIN, ...WIRING, "client", "discovery", "sim", "store"],
   index: [...BASE, ...DOMAIN, ...WIRING, "client", "server", "tools", "store", "worker"],
 };
 

@@ -9,6 +9,7 @@ import type { PostgresStoreOptions } from "./postgres/index.ts";
 import type { StoreReport } from "./report.ts";
 import type { Stores } from "./stores.ts";
 
+export { Heap } from "./heap.ts";
 export { type MemoryStoreOptions, openMemoryStores } from "./memory/index.ts";
 export type { StoreFinding, StoreReport } from "./report.ts";
 export { backUpSqlite } from "./sqlite/backup.ts";

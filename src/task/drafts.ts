@@ -1,10 +1,13 @@
 /** Makes what callers hand in fit to be stored: drafts from tasks, and bodies and texts within their limits. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { canonicalJson } from "../content/canonical-json.ts";
 import { type JsonObject, jsonBytes } from "../content/json.ts";
+import { parseInput } from "../content/parse.ts";
 import { MessageTooLargeError } from "../errors.ts";
+import type { TaskIds } from "./ids.ts";
 import type { Failure, TaskNote } from "./queue.ts";
 import { canonicalType } from "./routing.ts";
+import { newTasksSchema } from "./schemas.ts";
 import type { TaskDraft } from "./store.ts";
 import {
   DEFAULT_MAX_ATTEMPTS,
@@ -25,17 +28,29 @@ import {
 export const CUT_MARK = "… [cut]";
 
 /**
- * A validated task, ready for the store.
+ * Tasks that were handed in, ready for the store.
  *
  * @param nowMs - milliseconds since 1970, from which a delay counts
  * @param laneFor - gives the lane that a task waits in
- * @throws InvalidInputError if the payload is not JSON, MessageTooLargeError if it is too large
+ * @throws InvalidInputError if one is not a task or its payload not JSON, MessageTooLargeError if it is too large
  */
-export function draftOf(task: NewTask, nowMs: number, laneFor: (task: NewTask) => string): TaskDraft {
+export function draftsOf(
+  tasks: unknown,
+  ids: TaskIds,
+  nowMs: number,
+  laneFor: (task: NewTask) => string,
+): readonly TaskDraft[] {
+  return parseInput(newTasksSchema, tasks, "submit").map((task) => ({
+    ...draftOf(task, nowMs),
+    id: ids.next(nowMs),
+    lane: laneFor(task),
+  }));
+}
+
+function draftOf(task: NewTask, nowMs: number): Omit<TaskDraft, "id" | "lane"> {
   const modelName = task.modelName ?? "";
   const payload = checkBody("payload", task.payload);
   return {
-    id: newTaskId(nowMs),
     type: task.type,
     modelName,
     payload: task.payload,
@@ -44,30 +59,7 @@ export function draftOf(task: NewTask, nowMs: number, laneFor: (task: NewTask) =
     notBeforeMs: task.delayMs ? Math.ceil(nowMs + task.delayMs) : undefined,
     idempotencyKey: task.idempotencyKey,
     digest: workDigest(task.type, modelName, payload),
-    lane: laneFor(task),
   };
-}
-
-/** Ids of one millisecond of one process are told apart by this, so that they are in order too. */
-let sameInstant = 0;
-const COUNTER_BITS = 12;
-const INSTANT_BITS = 48;
-
-/**
- * 32 hexadecimal digits: a UUID of version 7 (RFC 9562, section 5.7) without its dashes, with 62 random bits. Ids that
- * are given one after the other are close to each other in an index, and so in the file; random ones would make
- * every submit touch a page of its own.
- */
-function newTaskId(nowMs: number): string {
-  sameInstant = (sameInstant + 1) % 2 ** COUNTER_BITS;
-  const instant = Math.min(Math.max(Math.trunc(nowMs), 0), 2 ** INSTANT_BITS - 1);
-  const random = randomUUID();
-  const head = `${hex(instant, INSTANT_BITS)}7${hex(sameInstant, COUNTER_BITS)}`;
-  return head + random.slice(19, 23) + random.slice(24);
-}
-
-function hex(value: number, bits: number): string {
-  return value.toString(16).padStart(bits / 4, "0");
 }
 
 /**

@@ -13,9 +13,10 @@ import { cancelScope, openNursery } from "../nursery/index.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { throwIfAborted } from "./bounded-wait.ts";
 import { Claims } from "./claims.ts";
-import { boundedError, boundedNote, checkBody, cutText, draftOf } from "./drafts.ts";
+import { boundedError, boundedNote, checkBody, cutText, draftsOf } from "./drafts.ts";
 import { followForeignChanges } from "./foreign.ts";
 import { Hearers, type QueueListener } from "./hearers.ts";
+import { TaskIds } from "./ids.ts";
 import { type HeldClaim, type HeldOutcome, HeldSettlements } from "./held.ts";
 import type { LocalQueueOptions, LocalTaskQueue } from "./local-queue.ts";
 import { lookAtLease, lookForNews } from "./looks.ts";
@@ -35,7 +36,6 @@ import {
   followPointSchema,
   leaseMsSchema,
   leaseSchema,
-  newTasksSchema,
   readyRequestSchema,
   reasonSchema,
   taskFilterSchema,
@@ -71,6 +71,7 @@ class QueueCore {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #random: () => number;
+  readonly #ids = new TaskIds();
   readonly #claims: Claims;
   readonly #hearers: Hearers;
   readonly #timekeeper: Timekeeper;
@@ -252,9 +253,7 @@ class QueueCore {
   async #submit(tasks: readonly NewTask[]): Promise<readonly SubmitReceipt[]> {
     if (this.#claims.closed) throw new ShuttingDownError("the queue is shutting down and takes no new tasks");
     const nowMs = this.#clock.epochMs();
-    const drafts = parseInput(newTasksSchema, tasks, "submit").map((task) =>
-      draftOf(task, nowMs, (one) => this.#claims.laneFor(one)),
-    );
+    const drafts = draftsOf(tasks, this.#ids, nowMs, (task) => this.#claims.laneFor(task));
     if (drafts.length === 0) return [];
     const receipts = await this.#store.insert(drafts, nowMs);
     this.#announce(drafts.filter((_, i) => receipts[i]?.created));

@@ -13,6 +13,7 @@ import { doctor } from "./doctor.ts";
 import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
+import { sim } from "./sim.ts";
 import { swarmKey } from "./swarm-key.ts";
 import { status } from "./status.ts";
 import { storeBackup } from "./store-backup.ts";
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   id,
   swarmKey,
   configShow,
+  sim,
   storeMigrate,
   storeCheck,
   storeBackup,
