@@ -18,6 +18,7 @@ import { openWork } from "./node/work.ts";
 import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
+import type { Workflows } from "./workflow/run/workflows.ts";
 
 /** A running node. */
 export interface Node extends AsyncDisposable {
@@ -29,6 +30,8 @@ export interface Node extends AsyncDisposable {
   readonly multiaddrs: readonly string[];
   /** Its own queue, with the rights of the owner. */
   readonly queue: TaskQueue;
+  /** Its own workflows, with the rights of the owner. */
+  readonly workflows: Workflows;
   /** Its own cache. */
   readonly cache: SharedCache;
   /** The cache of a peer. @throws UnreachableError if this node has no libp2p host */
@@ -100,6 +103,7 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
   await network.announce(url);
   // Closed first: whoever waits learns it now, so that no connection holds up what is closed next. Workers still settle.
   closers.add("waits and claims", () => foundation.queue.stop());
+  closers.add("the conducting of workflows", () => foundation.workflows.stop());
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeNode(host, closers));
   return {
@@ -110,6 +114,7 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
     },
     queue: foundation.queue.queue,
     cache: foundation.cache,
+    workflows: foundation.workflows.workflows,
     cacheAt: (peer) => remoteCache(hostOf(network).rpc, peer, clock),
     ended: host.ended,
     connect: () => serving.connect(),

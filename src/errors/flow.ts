@@ -30,7 +30,8 @@ export class WorkflowInvalidError extends McpError {
   /** @param source - the file's name, or another word for where the workflow is from */
   constructor(source: string, problems: readonly WorkflowProblem[]) {
     const shown = problems.slice(0, MAX_PROBLEMS_SHOWN).map((problem) => problemText(source, problem));
-    const more = problems.length > MAX_PROBLEMS_SHOWN ? [`and ${problems.length - MAX_PROBLEMS_SHOWN} more`] : [];
+    const more =
+      problems.length > MAX_PROBLEMS_SHOWN ? [`and ${problems.length - MAX_PROBLEMS_SHOWN} more`] : [];
     super([...shown, ...more].join("\n"), { hint: problems[0]?.hint });
     this.problems = problems;
   }

@@ -1,5 +1,6 @@
 /** First step of opening a node: the data folder, what is kept in it, and the domain over it. */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { type Authority } from "../authority/authority.ts";
 import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
@@ -12,6 +13,7 @@ import { createPeerTable, type PeerTable } from "../peer/table.ts";
 import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
+import { type LocalWorkflows, openWorkflows } from "../workflow/run/local.ts";
 import type { Closers } from "./closers.ts";
 
 /** What every step of opening has. */
@@ -42,6 +44,7 @@ export interface Foundation extends Opening {
   readonly cache: LocalCache;
   readonly table: PeerTable;
   readonly presence: Presence;
+  readonly workflows: LocalWorkflows;
   /** Another one each time a node starts. */
   readonly instance: string;
 }
@@ -62,11 +65,23 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
     retentionMs,
   });
   closers.add("the queue", () => queue.stop());
+  const workflows = openWorkflows({
+    store: stores.workflows,
+    queue: queue.queue,
+    nursery,
+    clock,
+    logger: logger.child({ room: "workflow" }),
+    // The folder is locked: whoever conducts in this name and is gone will not come back as another.
+    conductor: `${hostname()}:${config.dataDir}`,
+    retentionMs,
+  });
+  closers.add("the workflows", () => workflows.stop());
   return {
     ...opening,
     folder,
     stores,
     queue,
+    workflows,
     cache: openLocalCache({ store: stores.cache, clock }),
     table: createPeerTable({ clock }),
     presence: createPresence(clock),

@@ -188,6 +188,7 @@ function roomsOf(parts: Parts): NodeRooms {
     startedAtMs: foundation.startedAtMs,
     epochMs: () => foundation.clock.epochMs(),
     queue: foundation.queue,
+    workflows: foundation.workflows,
     cache: foundation.cache,
     table: foundation.table,
     p2p: network.host,

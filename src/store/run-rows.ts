@@ -30,7 +30,13 @@ export interface NumberedRun extends RunRow {
 
 /** @param row - with {@link RUN_COLUMNS} */
 export function runRow(row: Row): NumberedRun {
-  const { conductor, until_ms: untilMs, created_ms: createdAtMs, updated_ms: updatedAtMs, ...rest } = parsed(runSchema, row);
+  const {
+    conductor,
+    until_ms: untilMs,
+    created_ms: createdAtMs,
+    updated_ms: updatedAtMs,
+    ...rest
+  } = parsed(runSchema, row);
   return {
     ...rest,
     createdAtMs,

@@ -21,6 +21,14 @@ import { submitDockerGithub } from "./taskqueue/submit-docker-github.ts";
 import { submitDockerHub } from "./taskqueue/submit-docker-hub.ts";
 import { submit } from "./taskqueue/submit.ts";
 import { waitTask } from "./taskqueue/wait-task.ts";
+import { workflowApprove } from "./workflow/approve.ts";
+import { workflowCancel } from "./workflow/cancel.ts";
+import { workflowExplain } from "./workflow/explain.ts";
+import { workflowList } from "./workflow/list.ts";
+import { workflowReplay } from "./workflow/replay.ts";
+import { workflowRetry } from "./workflow/retry.ts";
+import { workflowRun } from "./workflow/run.ts";
+import { workflowShow } from "./workflow/show.ts";
 import type { Tool } from "./tool.ts";
 
 export {
@@ -44,6 +52,14 @@ export const allTools: readonly Tool[] = [
   listTasks,
   cancelTask,
   callTool,
+  workflowRun,
+  workflowList,
+  workflowShow,
+  workflowCancel,
+  workflowRetry,
+  workflowApprove,
+  workflowExplain,
+  workflowReplay,
   listPeers,
   doctor,
   why,

@@ -12,6 +12,7 @@ import type { PeerTarget } from "../../src/peer/rpc.ts";
 import { type CallFacts, createMcpServer, type McpServer, type Upstream } from "../../src/server/index.ts";
 import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../../src/task/local.ts";
+import { openWorkflows } from "../../src/workflow/run/local.ts";
 import { allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
 
 /** What a test may change about its node. */
@@ -65,6 +66,13 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
   const host = openHost({ clock });
   const { nursery } = host;
   const local = openLocalQueue({ store: stores.tasks, nursery, clock });
+  const flows = openWorkflows({
+    store: stores.workflows,
+    queue: local.queue,
+    nursery,
+    clock,
+    conductor: SELF,
+  });
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];
 
@@ -78,6 +86,10 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     queue(target) {
       requireHere(target);
       return local.as(callerName(caller));
+    },
+    workflows(target) {
+      requireHere(target);
+      return flows.as(callerName(caller));
     },
     cache(target) {
       requireHere(target);
@@ -133,6 +145,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     },
     async [Symbol.asyncDispose]() {
       await server.close();
+      await flows.stop();
       await local.stop();
       await host.close();
       await stores.close();

@@ -11,8 +11,8 @@ import { priorityOf } from "../../src/task/payload-settings.ts";
 import { allTools } from "../../src/tools/index.ts";
 import { openSmallNode, type SmallNode, STRANGER } from "../server/support.ts";
 
-/** Models get the whole list with every conversation: about 11,000 tokens. A check-up and an explanation of a peer cost 500. */
-const MAX_LIST_BYTES = 46_000;
+/** Models get the whole list with every conversation: about 14,000 tokens. A check-up and an explanation of a peer cost 500, workflows 2,500. */
+const MAX_LIST_BYTES = 57_000;
 
 /** The 14 tools of contract.md 1.2 with their arguments, and ours with theirs. `*` marks what is required. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
@@ -31,6 +31,14 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
     "image* command entrypoint environment volumes remote_multiaddr remote_peer_id memory_limit cpu_limit timeout network_mode working_dir read_only no_new_privileges user stream_output gpus model_name task_type",
   p2p_taskqueue_submit_docker_github:
     "repo_url* branch dockerfile_path context_path command entrypoint environment build_args remote_multiaddr remote_peer_id",
+  workflow_run: "workflow* inputs idempotency_key wait_s remote_multiaddr remote_peer_id",
+  workflow_list: "state workflow waits_for_approval limit cursor remote_multiaddr remote_peer_id",
+  workflow_show: "run_id* wait_s after events_after remote_multiaddr remote_peer_id",
+  workflow_cancel: "run_id* reason remote_multiaddr remote_peer_id",
+  workflow_retry: "run_id* from remote_multiaddr remote_peer_id",
+  workflow_approve: "run_id* step* approved* comment value remote_multiaddr remote_peer_id",
+  workflow_explain: "run_id* remote_multiaddr remote_peer_id",
+  workflow_replay: "run_id* remote_multiaddr remote_peer_id",
   list_peers:
     "include_capabilities capabilities_timeout_s capabilities_detail discover discovery_timeout_s discovery_methods limit",
   p2p_doctor: "",
@@ -58,6 +66,14 @@ const CALLS: readonly (readonly [tool: string, args: JsonObject, grant: string])
   ["p2p_taskqueue_renew_task", { task_id: "x", lease_token: 1 }, "work"],
   ["p2p_taskqueue_release_task", { task_id: "x", lease_token: 1 }, "work"],
   ["p2p_taskqueue_heartbeat", { peer_id: "p" }, "work"],
+  ["workflow_run", { workflow: "" }, "submit"],
+  ["workflow_cancel", { run_id: "x" }, "submit"],
+  ["workflow_retry", { run_id: "x" }, "submit"],
+  ["workflow_approve", { run_id: "x", step: "s", approved: true }, "submit"],
+  ["workflow_list", {}, "observe"],
+  ["workflow_show", { run_id: "x" }, "observe"],
+  ["workflow_explain", { run_id: "x" }, "observe"],
+  ["workflow_replay", { run_id: "x" }, "observe"],
   ["p2p_taskqueue_list_tasks", {}, "observe"],
   ["p2p_taskqueue_get_task", { task_id: "x" }, "observe"],
   ["p2p_taskqueue_wait_task", { task_id: "x" }, "observe"],

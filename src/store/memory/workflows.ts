@@ -55,8 +55,23 @@ export class MemoryWorkflowStore implements WorkflowStore {
       if (known.digest !== digest) throw new IdempotencyConflictError(key, known.row.id);
       return { runId: known.row.id, created: false };
     }
-    const row: RunRow = { id, workflow, state: "running", length: 1, asking: 0, createdAtMs: nowMs, updatedAtMs: nowMs };
-    const record: Record = { seq: ++this.#seq, key, digest, row, instance: undefined, events: [structuredClone(first)] };
+    const row: RunRow = {
+      id,
+      workflow,
+      state: "running",
+      length: 1,
+      asking: 0,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+    };
+    const record: Record = {
+      seq: ++this.#seq,
+      key,
+      digest,
+      row,
+      instance: undefined,
+      events: [structuredClone(first)],
+    };
     this.#runs.set(id, record);
     if (key !== undefined) this.#byKey.set(key, record);
     return { runId: id, created: true };
@@ -90,7 +105,13 @@ export class MemoryWorkflowStore implements WorkflowStore {
     return this.#runs.get(runId)?.row;
   }
 
-  async list({ state, workflow, asking, limit, cursor }: RunFilter & { readonly limit: number }): Promise<RunPage> {
+  async list({
+    state,
+    workflow,
+    asking,
+    limit,
+    cursor,
+  }: RunFilter & { readonly limit: number }): Promise<RunPage> {
     this.#lifetime.check();
     const before = runsBefore(cursor);
     const rows = [...this.#runs.values()]
@@ -108,14 +129,17 @@ export class MemoryWorkflowStore implements WorkflowStore {
       (record) => record.row.state === "running" && record.instance !== instance,
     );
     const free = others.filter(
-      ({ row }) => row.conductor === undefined || row.conductor === name || (row.conductedUntilMs ?? 0) <= nowMs,
+      ({ row }) =>
+        row.conductor === undefined || row.conductor === name || (row.conductedUntilMs ?? 0) <= nowMs,
     );
     const taken = free.slice(0, limit);
     for (const record of taken) {
       record.instance = instance;
       record.row = { ...record.row, conductor: name, conductedUntilMs: untilMs };
     }
-    const left = others.filter((record) => !taken.includes(record)).map(({ row }) => row.conductedUntilMs ?? nowMs);
+    const left = others
+      .filter((record) => !taken.includes(record))
+      .map(({ row }) => row.conductedUntilMs ?? nowMs);
     const runIds = taken.map(({ row }) => row.id);
     return left.length === 0 ? { runIds } : { runIds, nextFreeMs: Math.min(...left) };
   }

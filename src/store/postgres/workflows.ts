@@ -17,7 +17,15 @@ import type {
   Taken,
   WorkflowStore,
 } from "../../workflow/run/store.ts";
-import { eventChecksum, eventOfRow, RUN_COLUMNS, runPage, runRow, runsBefore, withoutNumber } from "../run-rows.ts";
+import {
+  eventChecksum,
+  eventOfRow,
+  RUN_COLUMNS,
+  runPage,
+  runRow,
+  runsBefore,
+  withoutNumber,
+} from "../run-rows.ts";
 import { parsed } from "../rows.ts";
 import type { Lifetime } from "../stores.ts";
 import type { Bell } from "./bell.ts";
@@ -162,13 +170,24 @@ export class PostgresWorkflowStore implements WorkflowStore {
     return row && withoutNumber(runRow(row));
   }
 
-  async list({ state, workflow, asking, limit, cursor }: RunFilter & { readonly limit: number }): Promise<RunPage> {
+  async list({
+    state,
+    workflow,
+    asking,
+    limit,
+    cursor,
+  }: RunFilter & { readonly limit: number }): Promise<RunPage> {
     this.#lifetime.check();
     const values = [runsBefore(cursor), state ?? null, workflow ?? null, asking ?? null, limit + 1];
     return runPage((await this.#database.query(LIST, values)).map(runRow), limit);
   }
 
-  async take({ name, instance }: ConductorName, untilMs: number, limit: number, nowMs: number): Promise<Taken> {
+  async take(
+    { name, instance }: ConductorName,
+    untilMs: number,
+    limit: number,
+    nowMs: number,
+  ): Promise<Taken> {
     this.#lifetime.check();
     const before = new Set(await this.#heldBy(instance));
     await this.#database.query(TAKE, [name, instance, untilMs, limit, nowMs]);

@@ -17,7 +17,15 @@ import type {
   Taken,
   WorkflowStore,
 } from "../../workflow/run/store.ts";
-import { eventChecksum, eventOfRow, RUN_COLUMNS, runPage, runRow, runsBefore, withoutNumber } from "../run-rows.ts";
+import {
+  eventChecksum,
+  eventOfRow,
+  RUN_COLUMNS,
+  runPage,
+  runRow,
+  runsBefore,
+  withoutNumber,
+} from "../run-rows.ts";
 import { parsed } from "../rows.ts";
 import type { Lifetime } from "../stores.ts";
 import type { Connection } from "./connection.ts";
@@ -62,7 +70,8 @@ const NEXT_FREE = `
   SELECT min(coalesce(until_ms, 0)) AS until_ms FROM workflow_runs WHERE state = 'running' AND instance IS NOT :instance`;
 const RENEW = `
   UPDATE workflow_runs SET until_ms = :untilMs WHERE state = 'running' AND instance = :instance RETURNING seq, id`;
-const SURVEY = "SELECT id AS runId, length FROM workflow_runs WHERE state = 'running' AND instance = :instance";
+const SURVEY =
+  "SELECT id AS runId, length FROM workflow_runs WHERE state = 'running' AND instance = :instance";
 const RELEASE = `
   UPDATE workflow_runs SET conductor = NULL, instance = NULL, until_ms = NULL
    WHERE state = 'running' AND instance = :instance`;
@@ -145,7 +154,13 @@ export class SqliteWorkflowStore implements WorkflowStore {
     return row && withoutNumber(runRow(row));
   }
 
-  async list({ state, workflow, asking, limit, cursor }: RunFilter & { readonly limit: number }): Promise<RunPage> {
+  async list({
+    state,
+    workflow,
+    asking,
+    limit,
+    cursor,
+  }: RunFilter & { readonly limit: number }): Promise<RunPage> {
     this.#lifetime.check();
     const rows = this.#connection.all(LIST, {
       before: runsBefore(cursor),
@@ -157,7 +172,12 @@ export class SqliteWorkflowStore implements WorkflowStore {
     return runPage(rows.map(runRow), limit);
   }
 
-  async take({ name, instance }: ConductorName, untilMs: number, limit: number, nowMs: number): Promise<Taken> {
+  async take(
+    { name, instance }: ConductorName,
+    untilMs: number,
+    limit: number,
+    nowMs: number,
+  ): Promise<Taken> {
     this.#lifetime.check();
     // Looked at first: a write tells all other processes to look, and these would write and tell in their turn.
     if (parsed(countRow, this.#connection.get(ANY_FREE, { name, instance, nowMs })).n === 0)
@@ -165,7 +185,10 @@ export class SqliteWorkflowStore implements WorkflowStore {
     return this.#write(() => {
       const rows = this.#connection.all(TAKE, { name, instance, untilMs, limit, nowMs });
       const taken = rows.map((row) => parsed(idRow, row)).toSorted((a, b) => a.seq - b.seq);
-      return this.#untaken(taken.map(({ id }) => id), instance);
+      return this.#untaken(
+        taken.map(({ id }) => id),
+        instance,
+      );
     });
   }
 

@@ -18,8 +18,29 @@ const MISSING: unique symbol = Symbol("missing");
  */
 export function evaluate(expression: Expression, scope: Scope): unknown {
   const value = valueOf(expression, scope);
-  if (value === MISSING) throw new ExpressionError(`${textOf(expression)} has no value`, { hint: DEFAULT_HINT });
-  return value;
+  if (value !== MISSING) return value;
+  throw new ExpressionError(`${textOf(expression)} has no value${whatThereIs(expression, scope)}`, {
+    hint: DEFAULT_HINT,
+  });
+}
+
+/** More names than this say no more. */
+const MAX_NAMES_SHOWN = 10;
+
+/** What the last part of a path that has a value does have. */
+function whatThereIs(expression: Expression, scope: Scope): string {
+  if (expression.kind !== "path") return "";
+  for (let length = expression.members.length - 1; length >= 0; length--) {
+    const before: Expression = { ...expression, members: expression.members.slice(0, length) };
+    const value = valueOf(before, scope);
+    if (value === MISSING) continue;
+    if (Array.isArray(value)) return `; ${textOf(before)} is a list of ${value.length}`;
+    if (!isJsonObject(value)) return `; ${textOf(before)} is ${kindOf(value)}`;
+    const names = Object.keys(value);
+    const more = names.length > MAX_NAMES_SHOWN ? ", …" : "";
+    return `; ${textOf(before)} has ${names.length === 0 ? "no members" : names.slice(0, MAX_NAMES_SHOWN).join(", ")}${more}`;
+  }
+  return "";
 }
 
 const DEFAULT_HINT = "default(a, b) gives b where a has no value or is null";
@@ -80,7 +101,9 @@ function compared(by: Comparison, left: unknown, right: unknown): boolean {
   const numbers = typeof left === "number" && typeof right === "number";
   const texts = typeof left === "string" && typeof right === "string";
   if (!numbers && !texts)
-    throw new ExpressionError(`${by} compares two numbers or two texts, not ${kindOf(left)} and ${kindOf(right)}`);
+    throw new ExpressionError(
+      `${by} compares two numbers or two texts, not ${kindOf(left)} and ${kindOf(right)}`,
+    );
   if (by === "<") return left < right;
   if (by === "<=") return left <= right;
   return by === ">" ? left > right : left >= right;
@@ -167,7 +190,9 @@ export function kindOf(value: unknown): string {
 function textOf(expression: Expression): string {
   if (expression.kind !== "path") return "the expression";
   const members = expression.members.map((member) =>
-    member.kind === "literal" ? `${typeof member.value === "number" ? `[${member.value}]` : `.${member.value}`}` : "[…]",
+    member.kind === "literal"
+      ? `${typeof member.value === "number" ? `[${member.value}]` : `.${member.value}`}`
+      : "[…]",
   );
   return expression.root + members.join("");
 }

@@ -39,7 +39,12 @@ export type Expression =
   | { readonly kind: "path"; readonly root: Root; readonly members: readonly Expression[] }
   | { readonly kind: "not"; readonly of: Expression }
   | { readonly kind: "both" | "either"; readonly left: Expression; readonly right: Expression }
-  | { readonly kind: "compare"; readonly by: Comparison; readonly left: Expression; readonly right: Expression }
+  | {
+      readonly kind: "compare";
+      readonly by: Comparison;
+      readonly left: Expression;
+      readonly right: Expression;
+    }
   | { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[] };
 
 const TOKEN =
@@ -160,7 +165,8 @@ class Parser {
     if (this.#takes("(")) return this.#call(token);
     const literal = LITERALS.get(name);
     if (literal !== undefined) return { kind: "literal", value: literal };
-    if (!isRoot(name)) throw this.#wrong(`'${name}' is none of ${ROOTS.join(", ")}; text needs quotes`, token);
+    if (!isRoot(name))
+      throw this.#wrong(`'${name}' is none of ${ROOTS.join(", ")}; text needs quotes`, token);
     const members: Expression[] = [];
     for (;;) {
       if (this.#takes(".")) members.push(this.#member());
@@ -182,13 +188,17 @@ class Parser {
     const { text: name } = token;
     const wanted = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
     if (wanted === undefined)
-      throw this.#wrong(`there is no function '${name}'; there are ${Object.keys(FUNCTIONS).join(", ")}`, token);
+      throw this.#wrong(
+        `there is no function '${name}'; there are ${Object.keys(FUNCTIONS).join(", ")}`,
+        token,
+      );
     const args: Expression[] = [];
     while (!this.#takes(")")) {
       if (args.length > 0) this.#expect(",");
       args.push(this.#either());
     }
-    if (args.length !== wanted) throw this.#wrong(`${name} takes ${wanted} argument(s), not ${args.length}`, token);
+    if (args.length !== wanted)
+      throw this.#wrong(`${name} takes ${wanted} argument(s), not ${args.length}`, token);
     return { kind: "call", name, args };
   }
 

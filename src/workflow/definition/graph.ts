@@ -54,7 +54,9 @@ export function pathsIn(expression: Expression): readonly Extract<Expression, { 
 /** The step that a path names; undefined if it names none by a fixed name. */
 export function stepNamedBy({ root, members }: Extract<Expression, { kind: "path" }>): string | undefined {
   const [first] = members;
-  return root === "steps" && first?.kind === "literal" && typeof first.value === "string" ? first.value : undefined;
+  return root === "steps" && first?.kind === "literal" && typeof first.value === "string"
+    ? first.value
+    : undefined;
 }
 
 /** The steps that come before `step`: those it names, and those it refers to; each once, in that order. */

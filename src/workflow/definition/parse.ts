@@ -15,7 +15,10 @@ import { type Workflow, workflowSchema, type WorkflowText } from "./workflow.ts"
 export function readWorkflow(value: unknown, source: string = "workflow"): Workflow {
   const outcome = checked(value);
   if (outcome.workflow) return outcome.workflow;
-  throw new WorkflowInvalidError(source, outcome.problems.map((problem) => ({ ...problem, path: pathText(problem.path) })));
+  throw new WorkflowInvalidError(
+    source,
+    outcome.problems.map((problem) => ({ ...problem, path: pathText(problem.path) })),
+  );
 }
 
 /**
@@ -40,12 +43,20 @@ export async function parseWorkflow(text: string, source: string = "workflow"): 
   }
   const { LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: "1.2", prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    version: "1.2",
+    prettyErrors: false,
+  });
   const [broken] = document.errors;
   if (broken) throw new WorkflowInvalidError(source, [syntaxProblem(broken.message, broken.pos[0], lines)]);
   const outcome = checked(valueOf(document, source));
   if (outcome.workflow) return outcome.workflow;
-  throw new WorkflowInvalidError(source, outcome.problems.map((problem) => located(problem, document, lines)));
+  throw new WorkflowInvalidError(
+    source,
+    outcome.problems.map((problem) => located(problem, document, lines)),
+  );
 }
 
 function syntaxProblem(message: string, offset: number, lines: LineCounter): WorkflowProblem {
@@ -86,7 +97,11 @@ function plain(workflow: Workflow): Workflow {
 function schemaProblems(issue: z.core.$ZodIssue): readonly PlacedProblem[] {
   const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({ code: "schema", path: [...path, key], message: "there is no such member" }));
+    return issue.keys.map((key) => ({
+      code: "schema",
+      path: [...path, key],
+      message: "there is no such member",
+    }));
   const code = issue.code === "too_big" && path.at(-1) === "steps" ? "limit" : "schema";
   return [{ code, path, message: issue.message }];
 }

@@ -82,10 +82,15 @@ export function expressionsIn(
     return [];
   }
   if (typeof value === "string") {
-    const parts = attempt(() => templateParts(value), (error) => wrong(path, error)) ?? [];
+    const parts =
+      attempt(
+        () => templateParts(value),
+        (error) => wrong(path, error),
+      ) ?? [];
     return parts.flatMap((part) => (typeof part === "string" ? [] : [{ path, expression: part }]));
   }
-  if (Array.isArray(value)) return value.flatMap((item, index) => expressionsIn(item, [...path, index], wrong));
+  if (Array.isArray(value))
+    return value.flatMap((item, index) => expressionsIn(item, [...path, index], wrong));
   if (!isJsonObject(value)) return [];
   return Object.entries(value).flatMap(([key, member]) => expressionsIn(member, [...path, key], wrong));
 }

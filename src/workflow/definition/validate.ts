@@ -22,7 +22,9 @@ const RUN_MEMBERS = ["id", "workflow"];
 /** Everything that is wrong with a workflow, in the order of its steps; empty if it can be run. */
 export function problemsOf(workflow: Workflow): readonly PlacedProblem[] {
   if (JSON.stringify(workflow).length > MAX_DEFINITION_CHARS)
-    return [{ code: "limit", path: [], message: `a workflow has at most ${MAX_DEFINITION_CHARS} characters` }];
+    return [
+      { code: "limit", path: [], message: `a workflow has at most ${MAX_DEFINITION_CHARS} characters` },
+    ];
   const known: Known = {
     steps: new Set(workflow.steps.map(({ id }) => id)),
     inputs: new Set(Object.keys(workflow.inputs ?? {})),
@@ -50,7 +52,14 @@ function duplicates({ steps }: Workflow): readonly PlacedProblem[] {
       return [];
     }
     const message = `step ${before + 1} has the id '${id}' as well`;
-    return [{ code: "duplicate-id", path: ["steps", index, "id"], message, hint: "give each step an id of its own" }];
+    return [
+      {
+        code: "duplicate-id",
+        path: ["steps", index, "id"],
+        message,
+        hint: "give each step an id of its own",
+      },
+    ];
   });
 }
 
@@ -93,11 +102,15 @@ function shapeProblems(step: WorkflowStep, at: Path): readonly PlacedProblem[] {
 function outputProblems({ output }: Workflow, known: Known): readonly PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   const found = expressionsIn(output, ["output"], (path, error) => problems.push(unreadable(path, error)));
-  for (const { path, expression } of found) problems.push(...referenceProblems(expression, path, known, false));
+  for (const { path, expression } of found)
+    problems.push(...referenceProblems(expression, path, known, false));
   return problems;
 }
 
-function unreadable(path: Path, { message, hint }: { readonly message: string; readonly hint: string | undefined }): PlacedProblem {
+function unreadable(
+  path: Path,
+  { message, hint }: { readonly message: string; readonly hint: string | undefined },
+): PlacedProblem {
   return { code: "expression", path, message, hint };
 }
 
@@ -123,7 +136,8 @@ function referenceProblems(
         if (first !== undefined && known.inputs.has(first)) return [];
         return problem(`there is no input '${first ?? "?"}'`, namesHint("inputs", known.inputs));
       case "steps":
-        if (stepNamedBy(reference) === undefined) return problem("'steps' must be followed by the id of a step");
+        if (stepNamedBy(reference) === undefined)
+          return problem("'steps' must be followed by the id of a step");
         if (first === undefined || !known.steps.has(first)) return [unknownStep(first ?? "?", path, known)];
         if (second !== undefined && STEP_MEMBERS.includes(second)) return [];
         return problem(`steps.${first} must be followed by one of .${STEP_MEMBERS.join(", .")}`);

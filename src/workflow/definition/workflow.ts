@@ -118,7 +118,10 @@ const tags = z
 const inputSchema: z.ZodType<WorkflowInput> = z.strictObject({
   type: z.enum(INPUT_TYPES).optional().describe("What a value must be. Default `any`"),
   description: words("What it is for").optional(),
-  default: z.unknown().optional().describe("Its value if a run names none; without it, the input is required"),
+  default: z
+    .unknown()
+    .optional()
+    .describe("Its value if a run names none; without it, the input is required"),
 });
 
 const stepSchema: z.ZodType<WorkflowStep> = z.strictObject({
@@ -129,7 +132,9 @@ const stepSchema: z.ZodType<WorkflowStep> = z.strictObject({
     .min(1)
     .max(MAX_NAME_CHARS)
     .optional()
-    .describe("Type of the task, e.g. `tool.call` or `docker.execute`; any other waits for a worker that names it"),
+    .describe(
+      "Type of the task, e.g. `tool.call` or `docker.execute`; any other waits for a worker that names it",
+    ),
   model: z.string().max(MAX_NAME_CHARS).optional().describe("Which model is meant. Default none"),
   payload: jsonObject.optional().describe("Arguments of the task, with references. Default `{}`"),
   approval: words("Question to a person; the step waits for the answer. Instead of `task`").min(1).optional(),
@@ -151,14 +156,24 @@ const stepSchema: z.ZodType<WorkflowStep> = z.strictObject({
   for_each: z
     .union([z.string().min(1).max(MAX_EXPRESSION_CHARS), z.array(z.unknown())])
     .optional()
-    .describe("A list, or an expression for one: a task for each `item`, whose results become a list in its order"),
-  width: z.int().min(1).max(MAX_WIDTH).optional().describe("How many items may be under way at once. Default 16"),
+    .describe(
+      "A list, or an expression for one: a task for each `item`, whose results become a list in its order",
+    ),
+  width: z
+    .int()
+    .min(1)
+    .max(MAX_WIDTH)
+    .optional()
+    .describe("How many items may be under way at once. Default 16"),
   retries: z.int().min(0).max(MAX_RETRIES).optional().describe("Attempts beyond the first. Default 0"),
   retry_delay: duration("Pause before each further attempt. Default 0").optional(),
   timeout: duration("Limit of one attempt, or of the wait for an answer. Default none").optional(),
   priority: priority.optional(),
   tags: tags.optional(),
-  allow_failure: z.boolean().optional().describe("The run may complete although this step failed. Default false"),
+  allow_failure: z
+    .boolean()
+    .optional()
+    .describe("The run may complete although this step failed. Default false"),
   alone: z.boolean().optional().describe("It is meant to be connected to no other step. Default false"),
 });
 
@@ -168,7 +183,10 @@ export const workflowSchema: z.ZodType<Workflow> = z.strictObject({
   description: words("What it is for").optional(),
   inputs: z
     .record(z.string().regex(ID).max(MAX_ID_CHARS), inputSchema)
-    .refine((inputs) => Object.keys(inputs).length <= MAX_INPUTS, `a workflow has at most ${MAX_INPUTS} inputs`)
+    .refine(
+      (inputs) => Object.keys(inputs).length <= MAX_INPUTS,
+      `a workflow has at most ${MAX_INPUTS} inputs`,
+    )
     .optional()
     .describe("What a run can be told, by name"),
   tags: tags.optional(),

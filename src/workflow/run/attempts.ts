@@ -88,7 +88,11 @@ export function refusedFact(key: AttemptKey, error: unknown): Fact {
 
 function outcomeOf({ state, result = {}, error }: Task, run: Run): AttemptOutcome {
   if (state !== "completed") {
-    const unknown: TaskError = { code: "E_TASK_FAILED", message: `its task has ${state}`, failureClass: "internal" };
+    const unknown: TaskError = {
+      code: "E_TASK_FAILED",
+      message: `its task has ${state}`,
+      failureClass: "internal",
+    };
     return { state: state === "cancelled" ? "cancelled" : "failed", error: error ?? unknown };
   }
   const bytes = jsonBytes(result);

@@ -9,7 +9,16 @@ import type { Clock } from "../../clock.ts";
 import { hasCode, McpError } from "../../errors.ts";
 import { type Nursery, openNursery, suspend } from "../../nursery/index.ts";
 import type { TaskQueue } from "../../task/queue.ts";
-import { type Attempt, attemptName, attemptsOf, endOf, finishedFact, type Place, refusedFact, taskOf } from "./attempts.ts";
+import {
+  type Attempt,
+  attemptName,
+  attemptsOf,
+  endOf,
+  finishedFact,
+  type Place,
+  refusedFact,
+  taskOf,
+} from "./attempts.ts";
 import type { Bells } from "./bells.ts";
 import { decideAll } from "./decide.ts";
 import type { Fact, RunHappening } from "./events.ts";
@@ -131,7 +140,10 @@ export class Conduct {
   /** Does what was decided and is not done yet. */
   async #follow(run: Run, nursery: Nursery): Promise<void> {
     const attempts = [...attemptsOf(run)];
-    await this.#submit(run, attempts.filter(({ unit }) => unit.phase === "submitting"));
+    await this.#submit(
+      run,
+      attempts.filter(({ unit }) => unit.phase === "submitting"),
+    );
     for (const attempt of attempts) {
       const { unit } = attempt;
       if (unit.phase === "running" || unit.phase === "stopping") this.#watch(run, attempt, nursery);
@@ -162,7 +174,8 @@ export class Conduct {
         if (attempt) this.#tell({ kind: "submitted", ...attempt.key, taskId });
       }
     } catch (error) {
-      const isOwnFault = error instanceof McpError && (error.failureClass === "invalid" || error.failureClass === "conflict");
+      const isOwnFault =
+        error instanceof McpError && (error.failureClass === "invalid" || error.failureClass === "conflict");
       if (!isOwnFault) throw error;
       const [only] = attempts;
       if (attempts.length === 1 && only) this.#tell(refusedFact(only.key, error));
@@ -221,7 +234,10 @@ export class Conduct {
   }
 }
 
-function isAbout(fact: Fact, key: { readonly step: string; readonly item?: number | undefined; readonly attempt: number }): boolean {
+function isAbout(
+  fact: Fact,
+  key: { readonly step: string; readonly item?: number | undefined; readonly attempt: number },
+): boolean {
   if (fact.kind !== "submitted" && fact.kind !== "finished") return false;
   return fact.step === key.step && fact.item === key.item && fact.attempt === key.attempt;
 }
@@ -230,10 +246,12 @@ function isAbout(fact: Fact, key: { readonly step: string; readonly item?: numbe
 function isNews(run: Run, fact: Fact): boolean {
   if (fact.kind !== "submitted" && fact.kind !== "finished" && fact.kind !== "timed_out") return true;
   const step = run.step(fact.step);
-  if (fact.kind === "timed_out" && step.state === "asking") return fact.attempt === step.floor && !step.answer;
+  if (fact.kind === "timed_out" && step.state === "asking")
+    return fact.attempt === step.floor && !step.answer;
   const unit = step.units[fact.item ?? 0];
   if (!unit || unit.attempt !== fact.attempt) return false;
   if (fact.kind === "submitted") return unit.phase === "submitting";
-  if (fact.kind === "timed_out") return !unit.timedOut && (unit.phase === "running" || unit.phase === "submitting");
+  if (fact.kind === "timed_out")
+    return !unit.timedOut && (unit.phase === "running" || unit.phase === "submitting");
   return unit.phase === "running" || unit.phase === "stopping" || unit.phase === "submitting";
 }

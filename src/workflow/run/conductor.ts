@@ -135,7 +135,8 @@ export class Conductor {
     const still = new Set(await store.renew(who.instance, this.#clock.epochMs() + CONDUCTOR_LEASE_MS));
     this.#renewAt = this.#clock.now() + CONDUCTOR_RENEW_MS;
     // A run that has just ended is not renewed either; cancelling its end does no harm, as all of it is written.
-    for (const [runId, { scope }] of before) if (!still.has(runId) && this.#held.has(runId)) scope.cancel("lost");
+    for (const [runId, { scope }] of before)
+      if (!still.has(runId) && this.#held.has(runId)) scope.cancel("lost");
   }
 
   async #survey(): Promise<void> {

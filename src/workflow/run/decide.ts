@@ -45,7 +45,11 @@ function cancelling(run: Run): Decision | undefined {
   }
   if (run.openSteps.size > 0) return undefined;
   const message = run.cancelling === "" ? "cancelled on request" : (run.cancelling ?? "");
-  return { kind: "end", state: "cancelled", error: { code: "E_CANCELLED", message, failureClass: "cancelled" } };
+  return {
+    kind: "end",
+    state: "cancelled",
+    error: { code: "E_CANCELLED", message, failureClass: "cancelled" },
+  };
 }
 
 function stepDecision(run: Run, step: StepRun): Decision | undefined {
@@ -88,8 +92,13 @@ function reasonToSkip(step: StepRun, before: readonly StepRun[]): string | undef
   if (after === "ended") return undefined;
   if (after === "failed")
     return before.some(({ state }) => state === "failed") ? undefined : "no step before it has failed";
-  const missing = before.find((one) => one.state !== "completed" && !(one.state === "failed" && isForgiven(one)));
-  return missing && `step '${missing.step.id}' before it has ${missing.state === "skipped" ? "been skipped" : missing.state}`;
+  const missing = before.find(
+    (one) => one.state !== "completed" && !(one.state === "failed" && isForgiven(one)),
+  );
+  return (
+    missing &&
+    `step '${missing.step.id}' before it has ${missing.state === "skipped" ? "been skipped" : missing.state}`
+  );
 }
 
 function isForgiven({ step }: StepRun): boolean {
@@ -107,7 +116,8 @@ function expand(run: Run, step: StepRun): Decision {
 
 function advance(run: Run, step: StepRun): Decision | undefined {
   const { id } = step.step;
-  for (const item of step.late) if (step.units[item]?.phase === "running") return stop(step, item, "it took too long");
+  for (const item of step.late)
+    if (step.units[item]?.phase === "running") return stop(step, item, "it took too long");
   const width = step.items === undefined ? 1 : (step.step.width ?? DEFAULT_WIDTH);
   const [again] = step.missed;
   if (again !== undefined && step.open < width)
@@ -115,13 +125,16 @@ function advance(run: Run, step: StepRun): Decision | undefined {
   if (again === undefined && step.nextItem < step.units.length && step.open < width)
     return submitOrRefuse(run, step, step.nextItem);
   if (step.over < step.units.length || step.open > 0) return undefined;
-  return step.failures === 0 ? { kind: "complete", step: id } : { kind: "fail", step: id, error: errorOf(step) };
+  return step.failures === 0
+    ? { kind: "complete", step: id }
+    : { kind: "fail", step: id, error: errorOf(step) };
 }
 
 function answered({ step, answer, late, ...rest }: StepRun): Decision | undefined {
   if (answer?.approved) return { kind: "complete", step: step.id };
   if (answer) {
-    const message = answer.comment === "" ? `${answer.by} said no` : `${answer.by} said no: ${answer.comment}`;
+    const message =
+      answer.comment === "" ? `${answer.by} said no` : `${answer.by} said no: ${answer.comment}`;
     return { kind: "fail", step: step.id, error: { code: "E_REJECTED", message, failureClass: "denied" } };
   }
   if (late.size === 0) return undefined;
@@ -167,14 +180,25 @@ export function workOf(
   item: number | undefined,
 ): Pick<NewTask, "type" | "payload"> & { readonly modelName: string; readonly priority?: number } {
   const { task = "", model = "", priority = run.workflow.priority } = step.step;
-  const scope = run.scope(item === undefined ? undefined : { index: item, value: step.items?.[item] ?? null });
+  const scope = run.scope(
+    item === undefined ? undefined : { index: item, value: step.items?.[item] ?? null },
+  );
   const modelName = String(render(model, scope));
-  return { type: task, modelName, payload: payloadOf(run, step, item), ...(priority !== undefined && { priority }) };
+  return {
+    type: task,
+    modelName,
+    payload: payloadOf(run, step, item),
+    ...(priority !== undefined && { priority }),
+  };
 }
 
 function errorOf(step: StepRun): TaskError {
   const failed = step.units.findIndex(({ phase }) => phase === "failed");
-  const error = step.units[failed]?.error ?? { code: "E_INTERNAL", message: "it failed", failureClass: "internal" };
+  const error = step.units[failed]?.error ?? {
+    code: "E_INTERNAL",
+    message: "it failed",
+    failureClass: "internal",
+  };
   if (step.items === undefined) return error;
   const message = `${step.failures} of ${step.units.length} items failed; the first is item ${failed}: ${error.message}`;
   return { ...error, message };
@@ -185,7 +209,11 @@ function ending(run: Run): Decision {
   const failed = [...run.steps.values()].find((step) => step.state === "failed" && !isForgiven(step));
   if (failed) {
     const { code = "E_INTERNAL", message = "", failureClass = "internal" } = failed.error ?? {};
-    return { kind: "end", state: "failed", error: { code, message: `step '${failed.step.id}': ${message}`, failureClass } };
+    return {
+      kind: "end",
+      state: "failed",
+      error: { code, message: `step '${failed.step.id}': ${message}`, failureClass },
+    };
   }
   try {
     return { kind: "end", state: "completed", output: render(run.workflow.output ?? null, run.scope()) };

@@ -31,10 +31,20 @@ export type AttemptOutcome =
 
 /** What came from outside. */
 export type Fact =
-  | { readonly kind: "started"; readonly workflow: Workflow; readonly inputs: JsonObject; readonly by: string }
+  | {
+      readonly kind: "started";
+      readonly workflow: Workflow;
+      readonly inputs: JsonObject;
+      readonly by: string;
+    }
   | (AttemptKey & { readonly kind: "submitted"; readonly taskId: string })
   | (AttemptKey & { readonly kind: "finished"; readonly outcome: AttemptOutcome })
-  | { readonly kind: "timed_out"; readonly step: string; readonly item?: number | undefined; readonly attempt: number }
+  | {
+      readonly kind: "timed_out";
+      readonly step: string;
+      readonly item?: number | undefined;
+      readonly attempt: number;
+    }
   | {
       readonly kind: "answered";
       readonly step: string;

@@ -34,7 +34,8 @@ function whyRun({ conductor, conductedUntilMs }: RunRow, run: Run, nowMs: number
     return `the run has ${run.state}${because}`;
   }
   if (run.cancelling !== undefined) return `the run is being cancelled: ${run.cancelling || "on request"}`;
-  if (conductor === undefined) return "nobody conducts the run at the moment; the next node that is free will";
+  if (conductor === undefined)
+    return "nobody conducts the run at the moment; the next node that is free will";
   const leftS = Math.max(0, Math.round(((conductedUntilMs ?? nowMs) - nowMs) / 1000));
   return `${conductor} conducts the run, and holds it for ${leftS} s more if it does not renew`;
 }
@@ -83,7 +84,9 @@ function whyStep(run: Run, step: StepRun): string {
 
 function whyWaiting(run: Run, step: StepRun): string {
   const open = step.dependencies.filter((id) => !isOver(run.step(id).state));
-  return open.length === 0 ? "it is about to begin" : `it waits for ${open.map((id) => `'${id}'`).join(", ")}`;
+  return open.length === 0
+    ? "it is about to begin"
+    : `it waits for ${open.map((id) => `'${id}'`).join(", ")}`;
 }
 
 function whyRunning(step: StepRun): string {
@@ -97,7 +100,11 @@ function whyRunning(step: StepRun): string {
     : "its task is under way";
 }
 
-async function explainTask(step: StepRun, { index, unit }: OpenUnit, options: ExplainOptions): Promise<StepTask> {
+async function explainTask(
+  step: StepRun,
+  { index, unit }: OpenUnit,
+  options: ExplainOptions,
+): Promise<StepTask> {
   const { queue, ownerOf, nowMs } = options;
   const { taskId = "", attempt } = unit;
   const item = step.items === undefined ? {} : { item: index };
@@ -127,7 +134,10 @@ function whyQueued({ type, notBeforeMs, error }: Task, owner: string | undefined
   return owner ?? `it waits for a worker that takes tasks of type ${type}`;
 }
 
-function whyHeld({ state, workerId = "?", leaseUntilMs = 0, attempt, maxAttempts }: Task, nowMs: number): string {
+function whyHeld(
+  { state, workerId = "?", leaseUntilMs = 0, attempt, maxAttempts }: Task,
+  nowMs: number,
+): string {
   if (state !== "running") return `its task has ${state}`;
   const leftS = Math.max(0, Math.round((leaseUntilMs - nowMs) / 1000));
   const times = attempt > 1 ? `, for the ${attempt}. of ${maxAttempts} times` : "";

@@ -15,13 +15,19 @@ export function inputsOf({ inputs: declared = {}, name }: Workflow, given: JsonO
   const unknown = Object.keys(given).filter((key) => !Object.hasOwn(declared, key));
   if (unknown.length > 0) {
     const hint = names.length === 0 ? "it has no inputs" : `its inputs are ${names.join(", ")}`;
-    throw new InvalidInputError(`workflow ${name} has no input ${unknown.map((key) => `'${key}'`).join(", ")}`, { hint });
+    throw new InvalidInputError(
+      `workflow ${name} has no input ${unknown.map((key) => `'${key}'`).join(", ")}`,
+      { hint },
+    );
   }
   const values = Object.entries(declared).map(([key, { type = "any", default: standard }]) => {
     const value = Object.hasOwn(given, key) ? given[key] : standard;
-    if (value === undefined) throw new InvalidInputError(`workflow ${name} needs the input '${key}' (${type})`);
+    if (value === undefined)
+      throw new InvalidInputError(`workflow ${name} needs the input '${key}' (${type})`);
     if (!isOf(type, value))
-      throw new InvalidInputError(`input '${key}' of workflow ${name} must be of type ${type}, not ${kindOf(value)}`);
+      throw new InvalidInputError(
+        `input '${key}' of workflow ${name} must be of type ${type}, not ${kindOf(value)}`,
+      );
     return [key, value] as const;
   });
   const result: JsonObject = Object.fromEntries(values);

@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import { canonicalDigest } from "../../content/canonical-json.ts";
+import { parseInput } from "../../content/parse.ts";
 import { hasCode, errorFacts, RunNotFoundError, RunStateError, ShuttingDownError } from "../../errors.ts";
 import { type Logger, silentLogger } from "../../logger.ts";
 import { cancelScope, isCancelled, type Nursery, shield } from "../../nursery/index.ts";
@@ -24,6 +25,7 @@ import { inputsOf } from "./inputs.ts";
 import { DEFAULT_RUN_LIMIT, MAX_EVENTS_SHOWN } from "./limits.ts";
 import { changeOf, loadRun, numbered, wholeLog } from "./log.ts";
 import { replay, type ReplayReport } from "./replay.ts";
+import { answerSchema, runFilterSchema, runRequestSchema, runWaitSchema } from "./schemas.ts";
 import type { Run } from "./state.ts";
 import type { RunFilter, RunPage, WorkflowStore } from "./store.ts";
 import { runView } from "./view.ts";
@@ -143,8 +145,13 @@ class WorkflowsCore {
     }
   }
 
-  async #start({ workflow: source, inputs: given = {}, idempotencyKey }: RunRequest, by: string): Promise<RunReceipt> {
+  async #start(request: RunRequest, by: string): Promise<RunReceipt> {
     this.#requireOpen();
+    const {
+      workflow: source,
+      inputs: given = {},
+      idempotencyKey,
+    } = parseInput(runRequestSchema, request, "run");
     const workflow = typeof source === "string" ? await parseWorkflow(source) : readWorkflow(source);
     const inputs = inputsOf(workflow, given);
     const id = newRunId();
@@ -152,13 +159,18 @@ class WorkflowsCore {
     const [first] = numbered([{ kind: "started", workflow, inputs, by }], 0, nowMs);
     if (!first) throw new TypeError("a run needs a first event");
     const digest = canonicalDigest({ workflow, inputs });
-    const receipt = await this.#store.create({ id, workflow: workflow.name, idempotencyKey, digest }, first, nowMs);
+    const receipt = await this.#store.create(
+      { id, workflow: workflow.name, idempotencyKey, digest },
+      first,
+      nowMs,
+    );
     if (receipt.created) this.#bells.ring(receipt.runId);
     return receipt;
   }
 
   #list(filter: RunFilter): Promise<RunPage> {
-    return this.#store.list({ ...filter, limit: filter.limit ?? DEFAULT_RUN_LIMIT });
+    const parsed = parseInput(runFilterSchema, filter, "list of runs");
+    return this.#store.list({ ...parsed, limit: parsed.limit ?? DEFAULT_RUN_LIMIT });
   }
 
   async #get(runId: string): Promise<RunView | undefined> {
@@ -167,7 +179,8 @@ class WorkflowsCore {
     return row && run && runView(row, run);
   }
 
-  async #wait(runId: string, { timeoutMs, after }: RunWait, signal: AbortSignal | undefined): Promise<RunView> {
+  async #wait(runId: string, wait: RunWait, signal: AbortSignal | undefined): Promise<RunView> {
+    const { timeoutMs, after } = parseInput(runWaitSchema, wait, "wait");
     const untilMs = this.#clock.now() + timeoutMs;
     for (;;) {
       this.#requireOpen();
@@ -186,13 +199,16 @@ class WorkflowsCore {
         if (!row) throw new RunNotFoundError(runId);
         const isNews = row.state !== "running" || (after !== undefined && row.length > after);
         if (isNews || this.#clock.now() >= untilMs) return await this.#required(runId);
-        await boundedWait({ clock: this.#clock, timeoutMs: untilMs - this.#clock.now(), signal }, (resume) => {
-          ring = resume;
-          if (changed) resume();
-          return () => {
-            ring = undefined;
-          };
-        });
+        await boundedWait(
+          { clock: this.#clock, timeoutMs: untilMs - this.#clock.now(), signal },
+          (resume) => {
+            ring = resume;
+            if (changed) resume();
+            return () => {
+              ring = undefined;
+            };
+          },
+        );
       } finally {
         for (const step of undo) step();
       }
@@ -214,21 +230,26 @@ class WorkflowsCore {
 
   async #retry(runId: string, from: string | undefined, by: string): Promise<void> {
     await this.#ask(runId, (run) => {
-      if (run.state === "running") throw new RunStateError(`run ${runId} has not ended`, { hint: "cancel it first" });
+      if (run.state === "running")
+        throw new RunStateError(`run ${runId} has not ended`, { hint: "cancel it first" });
       if (from !== undefined && !run.steps.has(from))
-        throw new RunStateError(`run ${runId} has no step '${from}'`, { hint: `it has ${[...run.steps.keys()].join(", ")}` });
+        throw new RunStateError(`run ${runId} has no step '${from}'`, {
+          hint: `it has ${[...run.steps.keys()].join(", ")}`,
+        });
       if (from === undefined && run.state === "completed")
         throw new RunStateError(`run ${runId} has completed`, { hint: "name a step to begin from" });
       return { kind: "retry_requested", by, ...(from !== undefined && { from }) };
     });
   }
 
-  async #answer(runId: string, { step: id, approved, comment = "", value }: Answer, by: string): Promise<void> {
+  async #answer(runId: string, answer: Answer, by: string): Promise<void> {
+    const { step: id, approved, comment = "", value } = parseInput(answerSchema, answer, "answer");
     await this.#ask(runId, (run) => {
       const step = run.steps.get(id);
       if (!step || step.state !== "asking" || step.answer) {
         const asking = [...run.steps.values()].filter((one) => one.state === "asking" && !one.answer);
-        const hint = asking.length === 0 ? "no step does" : `these do: ${asking.map((one) => one.step.id).join(", ")}`;
+        const hint =
+          asking.length === 0 ? "no step does" : `these do: ${asking.map((one) => one.step.id).join(", ")}`;
         throw new RunStateError(`step '${id}' of run ${runId} does not wait for an answer`, { hint });
       }
       return { kind: "answered", step: id, approved, comment, by, ...(value !== undefined && { value }) };

@@ -33,7 +33,11 @@ export async function readOn(store: WorkflowStore, run: Run): Promise<void> {
 }
 
 /** Happenings as events, numbered from after `length`. */
-export function numbered(happenings: readonly RunHappening[], length: number, atMs: number): readonly RunEvent[] {
+export function numbered(
+  happenings: readonly RunHappening[],
+  length: number,
+  atMs: number,
+): readonly RunEvent[] {
   return happenings.map((happening, index) => ({ ...happening, seq: length + 1 + index, atMs }));
 }
 

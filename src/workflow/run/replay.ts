@@ -37,7 +37,13 @@ export function replay(runId: string, events: readonly RunEvent[]): ReplayReport
       decisions += 1;
       const decided = nextDecision(run);
       if (decided === undefined || canonicalJson(decided) !== canonicalJson(logged))
-        return { runId, identical: false, events: events.length, decisions, divergence: { seq: event.seq, logged, decided } };
+        return {
+          runId,
+          identical: false,
+          events: events.length,
+          decisions,
+          divergence: { seq: event.seq, logged, decided },
+        };
     }
     run.apply(logged, event.atMs);
   }

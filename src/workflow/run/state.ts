@@ -121,7 +121,12 @@ export class Run {
   /** What expressions of a step, or of one item of it, can refer to. */
   scope(item?: { readonly index: number; readonly value: unknown }): Scope {
     const run = { id: this.id, workflow: this.#workflow.name };
-    return { steps: this.#faces, inputs: this.inputs, run, ...(item && { item: item.value, index: item.index }) };
+    return {
+      steps: this.#faces,
+      inputs: this.inputs,
+      run,
+      ...(item && { item: item.value, index: item.index }),
+    };
   }
 
   /** Takes the next event in. */
@@ -150,7 +155,10 @@ export class Run {
   }
 }
 
-type StepHappening = Exclude<RunHappening, { kind: "started" | "cancel_requested" | "retry_requested" | "end" }>;
+type StepHappening = Exclude<
+  RunHappening,
+  { kind: "started" | "cancel_requested" | "retry_requested" | "end" }
+>;
 
 /** A run from its first events. @throws TypeError if the log does not begin with its start */
 export function runOf(id: string, events: readonly RunEvent[]): Run {
@@ -280,7 +288,11 @@ function unitOf(step: StepRun, { item = 0, attempt }: AttemptKey): Unit | undefi
   return unit?.attempt === attempt ? unit : undefined;
 }
 
-function submitted(step: StepRun, { item = 0, attempt, delayMs }: Extract<Decision, { kind: "submit" }>, atMs: number): void {
+function submitted(
+  step: StepRun,
+  { item = 0, attempt, delayMs }: Extract<Decision, { kind: "submit" }>,
+  atMs: number,
+): void {
   if (step.state === "waiting") {
     step.state = "running";
     step.sinceMs = atMs;
@@ -291,7 +303,13 @@ function submitted(step: StepRun, { item = 0, attempt, delayMs }: Extract<Decisi
   if (unit.phase === "idle") step.nextItem = item + 1;
   step.missed.delete(item);
   step.open += 1;
-  Object.assign(unit, { attempt, phase: "submitting", fromMs: atMs + delayMs, taskId: undefined, timedOut: false });
+  Object.assign(unit, {
+    attempt,
+    phase: "submitting",
+    fromMs: atMs + delayMs,
+    taskId: undefined,
+    timedOut: false,
+  });
 }
 
 function refused(step: StepRun, { item = 0, attempt, error }: Extract<Decision, { kind: "refuse" }>): void {
@@ -413,7 +431,9 @@ function keepCompleted(step: StepRun, atMs: number): void {
 
 /** What a step's payload becomes for one item. @throws ExpressionError */
 export function payloadOf(run: Run, step: StepRun, item: number | undefined): JsonObject {
-  const scope = run.scope(item === undefined ? undefined : { index: item, value: step.items?.[item] ?? null });
+  const scope = run.scope(
+    item === undefined ? undefined : { index: item, value: step.items?.[item] ?? null },
+  );
   const payload = render(step.step.payload ?? {}, scope);
   return isJsonObject(payload) ? payload : {};
 }

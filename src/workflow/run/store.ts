@@ -79,7 +79,11 @@ export interface WorkflowStore {
    *
    * @throws IdempotencyConflictError if the key is known for a different digest
    */
-  create(run: NewRun, first: RunEvent, nowMs: number): Promise<{ readonly runId: string; readonly created: boolean }>;
+  create(
+    run: NewRun,
+    first: RunEvent,
+    nowMs: number,
+  ): Promise<{ readonly runId: string; readonly created: boolean }>;
   /**
    * Adds events to a log.
    *

@@ -21,7 +21,12 @@ async function begun(store: WorkflowStore, id: string, nowMs = 0, key?: string):
   assert.deepEqual(await store.create(run, at(1, STARTED), nowMs), { runId: id, created: true });
 }
 
-const DONE: RunHappening = { kind: "finished", step: "a", attempt: 1, outcome: { state: "completed", result: { n: 1 } } };
+const DONE: RunHappening = {
+  kind: "finished",
+  step: "a",
+  attempt: 1,
+  outcome: { state: "completed", result: { n: 1 } },
+};
 
 export function workflowStoreConformance(open: OpenStores): void {
   describe("workflow store", () => {
@@ -34,7 +39,15 @@ export function workflowStoreConformance(open: OpenStores): void {
       assert.deepEqual(await store.events("r1", 0, 9), [at(1, STARTED), ...more]);
       assert.deepEqual(await store.events("r1", 1, 1), [more[0]]);
       assert.deepEqual(await store.events("none", 0, 9), []);
-      const row = { id: "r1", workflow: "w", state: "running", length: 3, asking: 2, createdAtMs: 5, updatedAtMs: 7 };
+      const row = {
+        id: "r1",
+        workflow: "w",
+        state: "running",
+        length: 3,
+        asking: 2,
+        createdAtMs: 5,
+        updatedAtMs: 7,
+      };
       assert.deepEqual(await store.get("r1"), row);
       assert.equal(await store.get("none"), undefined);
     });
@@ -62,7 +75,10 @@ export function workflowStoreConformance(open: OpenStores): void {
       assert.deepEqual(results.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
       const log = await store.events("r1", 0, 9);
       assert.equal((await store.get("r1"))?.length, log.length);
-      assert.deepEqual(log.map(({ seq }) => seq), log.map((_, i) => i + 1));
+      assert.deepEqual(
+        log.map(({ seq }) => seq),
+        log.map((_, i) => i + 1),
+      );
       await assert.rejects(store.append("r1", [at(9, DONE)], RUNNING, 1), { code: "E_RUN_CONFLICT" });
       await assert.rejects(store.append("none", [at(2, DONE)], RUNNING, 1), { code: "E_RUN_NOT_FOUND" });
     });
@@ -103,7 +119,13 @@ export function workflowStoreConformance(open: OpenStores): void {
       await store.take(ME, 1e9, 9, 0);
       await store.release("i1");
       assert.deepEqual((await store.take(OTHER, 1e9, 9, 0)).runIds, ["r1"]);
-      await store.append("r1", [at(2, { kind: "end", state: "cancelled" })], { state: "cancelled", asking: 0 }, 3, "i2");
+      await store.append(
+        "r1",
+        [at(2, { kind: "end", state: "cancelled" })],
+        { state: "cancelled", asking: 0 },
+        3,
+        "i2",
+      );
       assert.equal((await store.get("r1"))?.conductor, undefined);
       assert.deepEqual(await store.take(ME, 1e9, 9, 2e9), { runIds: [] });
     });
@@ -112,9 +134,15 @@ export function workflowStoreConformance(open: OpenStores): void {
       await using stores = await open();
       const store = stores.workflows;
       for (const id of ["r1", "r2", "r3"]) await begun(store, id);
-      await store.append("r2", [at(2, { kind: "ask", step: "a", attempt: 1, question: "?" })], { state: "running", asking: 1 }, 1);
+      await store.append(
+        "r2",
+        [at(2, { kind: "ask", step: "a", attempt: 1, question: "?" })],
+        { state: "running", asking: 1 },
+        1,
+      );
       await store.append("r3", [at(2, { kind: "end", state: "failed" })], { state: "failed", asking: 0 }, 1);
-      const ids = (page: { readonly runs: readonly { readonly id: string }[] }): string[] => page.runs.map(({ id }) => id);
+      const ids = (page: { readonly runs: readonly { readonly id: string }[] }): string[] =>
+        page.runs.map(({ id }) => id);
       const first = await store.list({ limit: 2 });
       assert.deepEqual(ids(first), ["r3", "r2"]);
       const second = await store.list({ limit: 2, cursor: first.nextCursor });
@@ -129,11 +157,22 @@ export function workflowStoreConformance(open: OpenStores): void {
       await using stores = await open();
       const store = stores.workflows;
       for (const id of ["r1", "r2", "r3"]) await begun(store, id, 0, `key-${id}`);
-      for (const [id, nowMs] of [["r1", 10], ["r2", 30]] as const)
-        await store.append(id, [at(2, { kind: "end", state: "failed" })], { state: "failed", asking: 0 }, nowMs);
+      for (const [id, nowMs] of [
+        ["r1", 10],
+        ["r2", 30],
+      ] as const)
+        await store.append(
+          id,
+          [at(2, { kind: "end", state: "failed" })],
+          { state: "failed", asking: 0 },
+          nowMs,
+        );
       assert.equal(await store.prune(20, 9), 1);
       assert.deepEqual(await store.events("r1", 0, 9), []);
-      assert.deepEqual((await store.list({ limit: 9 })).runs.map(({ id }) => id), ["r3", "r2"]);
+      assert.deepEqual(
+        (await store.list({ limit: 9 })).runs.map(({ id }) => id),
+        ["r3", "r2"],
+      );
       await begun(store, "r4", 40, "key-r1");
     });
 
