@@ -48,36 +48,19 @@ export interface RunWaitRequest {
  * @throws RunFailedError, DeadlineError if it has not ended in time, RemoteError if there is no such run
  */
 export async function waitForRun({ out }: Invocation, request: RunWaitRequest): Promise<JsonObject> {
-  const { runId, peer, timeoutMs, loaded, follow } = request;
+  const { runId, timeoutMs, follow } = request;
   const untilMs = performance.now() + timeoutMs;
   const told = new Map<string, string>();
-  let after = 0;
-  let session: Session | undefined;
-  let answered = false;
+  const wait = new RunWaiting(request);
   try {
     for (;;) {
       const leftMs = Math.max(0, untilMs - performance.now());
-      const waitS = Math.min(SLICE_S, leftMs / 1000);
-      const args = { run_id: runId, wait_s: waitS, ...(follow && { after }), ...peerArguments(peer) };
-      try {
-        session ??= await openSession(loaded);
-        const { run } = await session.call("workflow_show", args, waitS * 1000 + TRAVEL_MS);
-        answered = true;
-        if (!isJsonObject(run)) throw new TypeError("the node showed no run");
-        after = number(run, "events") ?? 0;
-        if (follow) for (const line of news(run, told)) out.note(line);
-        const done = endOf(runId, run);
-        if (done) return done;
-        out.live([`run ${runId}: ${summaryOf(run)}`]);
-      } catch (error) {
-        rethrowIfCancelled(error);
-        const { failureClass } = errorFacts(error);
-        const mayPass = answered && ["unavailable", "busy", "timeout", "cancelled"].includes(failureClass);
-        if (!mayPass || leftMs <= 0) throw error;
-        await session?.client.close();
-        session = undefined;
-        await sleep(Math.min(PAUSE_MS, leftMs));
-      }
+      const run = await wait.once(leftMs);
+      const lines = run && follow ? news(run, told) : [];
+      for (const line of lines) out.note(line);
+      const done = run && endOf(runId, run);
+      if (done) return done;
+      if (run) out.live([`run ${runId}: ${summaryOf(run)}`]);
       if (leftMs <= 0)
         throw new DeadlineError(`run ${runId} has not ended after ${age(timeoutMs)}; it goes on`, {
           hint: `mcpp flow show ${runId} --wait waits on`,
@@ -85,7 +68,53 @@ export async function waitForRun({ out }: Invocation, request: RunWaitRequest): 
     }
   } finally {
     out.clear();
+    await wait.close();
+  }
+}
+
+/** A wait in slices, over one connection after another. */
+class RunWaiting {
+  readonly #request: RunWaitRequest;
+  #session: Session | undefined;
+  /** Whether the node has answered before: then one that cannot be reached may be back. */
+  #answered = false;
+  #after = 0;
+
+  constructor(request: RunWaitRequest) {
+    this.#request = request;
+  }
+
+  /** One slice of at most `leftMs`. @returns undefined if the connection failed; then a pause has passed */
+  async once(leftMs: number): Promise<JsonObject | undefined> {
+    const { runId, peer, loaded, follow } = this.#request;
+    const waitS = Math.min(SLICE_S, leftMs / 1000);
+    const after = follow ? { after: this.#after } : {};
+    const args = { run_id: runId, wait_s: waitS, ...after, ...peerArguments(peer) };
+    try {
+      this.#session ??= await openSession(loaded);
+      const { run } = await this.#session.call("workflow_show", args, waitS * 1000 + TRAVEL_MS);
+      if (!isJsonObject(run)) throw new TypeError("the node showed no run");
+      this.#answered = true;
+      this.#after = number(run, "events") ?? 0;
+      return run;
+    } catch (error) {
+      rethrowIfCancelled(error);
+      if (!this.#mayPass(error) || leftMs <= 0) throw error;
+      await this.close();
+      await sleep(Math.min(PAUSE_MS, leftMs));
+      return undefined;
+    }
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
     await session?.client.close();
+  }
+
+  #mayPass(error: unknown): boolean {
+    const { failureClass } = errorFacts(error);
+    return this.#answered && ["unavailable", "busy", "timeout", "cancelled"].includes(failureClass);
   }
 }
 

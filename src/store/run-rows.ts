@@ -47,7 +47,8 @@ export function runRow(row: Row): NumberedRun {
 }
 
 /** A run without its number. */
-export function withoutNumber({ seq: _, ...run }: NumberedRun): RunRow {
+export function withoutNumber(numbered: NumberedRun): RunRow {
+  const { seq: _, ...run } = numbered;
   return run;
 }
 

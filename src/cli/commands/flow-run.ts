@@ -40,22 +40,20 @@ export const flowRun: Command = {
   async run(invocation) {
     const { outputText, waitForRun, workflowOf } = await import("../flows.ts");
     const { parseToolArguments } = await import("../arguments.ts");
-    const { configOf, openSession, peerArguments } = await import("../session.ts");
+    const { configOf, peerArguments, withNode } = await import("../session.ts");
     const { text } = await import("../tasks.ts");
     const workflow = await workflowOf(firstArgument(invocation));
     const inputs = parseToolArguments(invocation.args.slice(1));
     const peer = invocation.get(PEER);
     const key = invocation.get(KEY);
-    const loaded = configOf(invocation);
-    const session = await openSession(loaded);
-    const receipt = await session
-      .call("workflow_run", {
+    const receipt = await withNode(invocation, (session) =>
+      session.call("workflow_run", {
         workflow: { ...workflow },
         inputs,
         ...(key !== undefined && { idempotency_key: key }),
         ...peerArguments(peer),
-      })
-      .finally(() => session.client.close());
+      }),
+    );
     const runId = text(receipt, "run_id");
     const follow = invocation.get(FOLLOW) ?? false;
     if (!follow && invocation.get(WAIT) !== true) {
@@ -64,6 +62,7 @@ export const flowRun: Command = {
     }
     invocation.out.note(`run ${runId}`);
     const timeoutMs = invocation.get(TIMEOUT) ?? WAIT_TIMEOUT_MS;
+    const loaded = configOf(invocation);
     const run = await waitForRun(invocation, { runId, peer, timeoutMs, loaded, follow });
     invocation.out.result(outputText(run), { ...receipt, run });
   },

@@ -92,7 +92,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
     if (record.row.length !== after) throw new RunConflictError(runId, after);
     record.events.push(...structuredClone(events));
     record.row = { ...record.row, ...change, length: record.events.length, updatedAtMs: nowMs };
-    if (change.state !== "running") free(record);
+    if (change.state !== "running") letGo(record);
   }
 
   async events(runId: string, after: number, limit: number): Promise<readonly RunEvent[]> {
@@ -153,7 +153,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
 
   async release(instance: string): Promise<void> {
     this.#lifetime.check();
-    for (const record of this.#of(instance)) free(record);
+    for (const record of this.#of(instance)) letGo(record);
   }
 
   async survey(instance: string): Promise<readonly { readonly runId: string; readonly length: number }[]> {
@@ -183,7 +183,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
   }
 }
 
-function free(record: Record): void {
+function letGo(record: Record): void {
   const { conductor: _, conductedUntilMs: __, ...row } = record.row;
   record.row = row;
   record.instance = undefined;

@@ -70,8 +70,9 @@ function valueOf(expression: Expression, scope: Scope): unknown {
     case "compare":
       return compared(expression.by, evaluate(expression.left, scope), evaluate(expression.right, scope));
     case "call":
-      return called(expression.name, expression.args, scope);
+      break;
   }
+  return called(expression.name, expression.args, scope);
 }
 
 function pathValue(root: Root, members: readonly Expression[], scope: Scope): unknown {
@@ -191,7 +192,9 @@ function textOf(expression: Expression): string {
   if (expression.kind !== "path") return "the expression";
   const members = expression.members.map((member) =>
     member.kind === "literal"
-      ? `${typeof member.value === "number" ? `[${member.value}]` : `.${member.value}`}`
+      ? typeof member.value === "number"
+        ? `[${member.value}]`
+        : `.${member.value}`
       : "[…]",
   );
   return expression.root + members.join("");

@@ -47,8 +47,9 @@ export function pathsIn(expression: Expression): readonly Extract<Expression, { 
     case "both":
     case "either":
     case "compare":
-      return [...pathsIn(expression.left), ...pathsIn(expression.right)];
+      break;
   }
+  return [...pathsIn(expression.left), ...pathsIn(expression.right)];
 }
 
 /** The step that a path names; undefined if it names none by a fixed name. */

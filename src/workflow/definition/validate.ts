@@ -121,28 +121,37 @@ function referenceProblems(
   inItems: boolean,
 ): readonly PlacedProblem[] {
   return pathsIn(expression).flatMap((reference): readonly PlacedProblem[] => {
-    const problem = (message: string, hint?: string): readonly PlacedProblem[] => [
-      { code: "unknown-reference", path, message, hint },
-    ];
-    const [first, second] = reference.members.map(nameOf);
-    switch (reference.root) {
-      case "item":
-      case "index":
-        return inItems ? [] : problem(`'${reference.root}' has a meaning only where 'for_each' gives items`);
-      case "run":
-        return first !== undefined && RUN_MEMBERS.includes(first) ? [] : problem("'run' has id and workflow");
-      case "inputs":
-        if (first === undefined && reference.members.length === 0) return [];
-        if (first !== undefined && known.inputs.has(first)) return [];
-        return problem(`there is no input '${first ?? "?"}'`, namesHint("inputs", known.inputs));
-      case "steps":
-        if (stepNamedBy(reference) === undefined)
-          return problem("'steps' must be followed by the id of a step");
-        if (first === undefined || !known.steps.has(first)) return [unknownStep(first ?? "?", path, known)];
-        if (second !== undefined && STEP_MEMBERS.includes(second)) return [];
-        return problem(`steps.${first} must be followed by one of .${STEP_MEMBERS.join(", .")}`);
-    }
+    const wrong =
+      reference.root === "steps"
+        ? stepReference(reference, path, known)
+        : otherReference(reference, known, inItems);
+    return wrong ? [{ code: "unknown-reference", path, ...wrong }] : [];
   });
+}
+
+type Reference = ReturnType<typeof pathsIn>[number];
+type Wrong = Pick<PlacedProblem, "message" | "hint">;
+
+function stepReference(reference: Reference, path: Path, known: Known): Wrong | undefined {
+  const [first, second] = reference.members.map(nameOf);
+  if (first === undefined || stepNamedBy(reference) === undefined)
+    return { message: "'steps' must be followed by the id of a step" };
+  if (!known.steps.has(first)) return unknownStep(first, path, known);
+  if (second !== undefined && STEP_MEMBERS.includes(second)) return undefined;
+  return { message: `steps.${first} must be followed by one of .${STEP_MEMBERS.join(", .")}` };
+}
+
+function otherReference({ root, members }: Reference, known: Known, inItems: boolean): Wrong | undefined {
+  const [first] = members.map(nameOf);
+  if (root === "run")
+    return first !== undefined && RUN_MEMBERS.includes(first)
+      ? undefined
+      : { message: "'run' has id and workflow" };
+  if (root === "inputs") {
+    if (members.length === 0 || (first !== undefined && known.inputs.has(first))) return undefined;
+    return { message: `there is no input '${first ?? "?"}'`, hint: namesHint("inputs", known.inputs) };
+  }
+  return inItems ? undefined : { message: `'${root}' has a meaning only where 'for_each' gives items` };
 }
 
 function nameOf(member: Expression): string | undefined {

@@ -8,7 +8,8 @@ import { workOf } from "./decide.ts";
 import type { AttemptKey, AttemptOutcome, Fact } from "./events.ts";
 import type { Placement } from "./placement.ts";
 import { placementOf } from "./placement.ts";
-import type { Run, StepRun, Unit } from "./state.ts";
+import type { Run } from "./state.ts";
+import type { StepRun, Unit } from "./step-run.ts";
 
 /** Gives a task what it needs to be placed; the seam for the scheduler. */
 export type Place = (task: NewTask, placement: Placement) => NewTask;

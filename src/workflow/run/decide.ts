@@ -12,7 +12,8 @@ import { evaluateTruth, kindOf } from "../definition/evaluate.ts";
 import { DEFAULT_WIDTH, MAX_ITEMS } from "../definition/limits.ts";
 import { render, wholeExpression } from "../definition/template.ts";
 import type { AttemptKey, Decision } from "./events.ts";
-import { isOver, itemsOf, payloadOf, type Run, type StepRun, timeoutError } from "./state.ts";
+import { itemsOf, payloadOf, type Run } from "./state.ts";
+import { isOver, type StepRun, timeoutError } from "./step-run.ts";
 
 /** The next decision; undefined if the run waits for a fact, or has ended. */
 export function nextDecision(run: Run): Decision | undefined {
@@ -64,8 +65,9 @@ function stepDecision(run: Run, step: StepRun): Decision | undefined {
     case "failed":
     case "skipped":
     case "cancelled":
-      return undefined;
+      break;
   }
+  return undefined;
 }
 
 /** Whether a step may run, now that its dependencies are over. */

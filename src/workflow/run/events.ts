@@ -109,7 +109,8 @@ export function isDecision(event: RunHappening): event is Decision {
 }
 
 /** What an event says happened. */
-export function happeningOf({ seq: _, atMs: __, ...happening }: RunEvent): RunHappening {
+export function happeningOf(event: RunEvent): RunHappening {
+  const { seq: _, atMs: __, ...happening } = event;
   return happening;
 }
 

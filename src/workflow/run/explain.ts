@@ -2,7 +2,8 @@
 import type { TaskQueue } from "../../task/queue.ts";
 import type { Task } from "../../task/task.ts";
 import { placementOf } from "./placement.ts";
-import { isOver, type Run, type StepRun, type Unit } from "./state.ts";
+import type { Run } from "./state.ts";
+import { isOver, type StepRun, type Unit } from "./step-run.ts";
 import type { RunRow } from "./store.ts";
 import { itemCounts } from "./view.ts";
 import {
@@ -78,8 +79,9 @@ function whyStep(run: Run, step: StepRun): string {
     case "skipped":
       return step.why ?? "it was skipped";
     case "cancelled":
-      return "the run was cancelled before it was done";
+      break;
   }
+  return "the run was cancelled before it was done";
 }
 
 function whyWaiting(run: Run, step: StepRun): string {

@@ -47,6 +47,7 @@ function isOf(type: InputType, value: unknown): boolean {
     case "string":
     case "number":
     case "boolean":
-      return typeof value === type;
+      break;
   }
+  return typeof value === type;
 }

@@ -10,7 +10,7 @@ import { canonicalDigest } from "../../content/canonical-json.ts";
 import { parseInput } from "../../content/parse.ts";
 import { hasCode, errorFacts, RunNotFoundError, RunStateError, ShuttingDownError } from "../../errors.ts";
 import { type Logger, silentLogger } from "../../logger.ts";
-import { cancelScope, isCancelled, type Nursery, shield } from "../../nursery/index.ts";
+import { cancelScope, type Nursery, shield } from "../../nursery/index.ts";
 import type { CallOptions } from "../../peer/rpc.ts";
 import { boundedWait, throwIfAborted } from "../../task/bounded-wait.ts";
 import type { TaskQueue } from "../../task/queue.ts";
@@ -135,13 +135,17 @@ class WorkflowsCore {
     try {
       await cancelScope(() => this.#conductor.run(), { signal: this.#stop.signal });
     } finally {
-      try {
-        await shield(RELEASE_LIMIT_MS, () => this.#store.release(this.#instance));
-      } catch (error) {
-        if (isCancelled(error)) throw error;
-        this.#logger.debug(errorFacts(error), "the workflow runs could not be let go of");
-      }
+      await this.#letGo();
       this.#stopped.resolve();
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    try {
+      await shield(RELEASE_LIMIT_MS, () => this.#store.release(this.#instance));
+    } catch (error) {
+      // The store may be closed already; others take the runs over when the lease ends.
+      this.#logger.debug(errorFacts(error), "the workflow runs could not be let go of");
     }
   }
 

@@ -7,7 +7,7 @@ import { RUN_STATES } from "./events.ts";
 import { MAX_RUN_LIMIT, MAX_RUN_WAIT_MS } from "./limits.ts";
 import type { Placement } from "./placement.ts";
 import type { ReplayReport } from "./replay.ts";
-import type { StepState } from "./state.ts";
+import type { StepState } from "./step-run.ts";
 import type { RunFilter, RunPage, RunRow } from "./store.ts";
 import type {
   Answer,

@@ -1,6 +1,7 @@
 /** A run as it is shown. */
 import { jsonBytes } from "../../content/json.ts";
-import type { Run, StepRun } from "./state.ts";
+import type { Run } from "./state.ts";
+import type { StepRun } from "./step-run.ts";
 import type { RunRow } from "./store.ts";
 import type { ItemCounts, RunView, StepView } from "./workflows.ts";
 

@@ -5,7 +5,7 @@ import type { TaskError, TaskState } from "../../task/task.ts";
 import type { RunEvent, RunState } from "./events.ts";
 import type { Placement } from "./placement.ts";
 import type { ReplayReport } from "./replay.ts";
-import type { StepState } from "./state.ts";
+import type { StepState } from "./step-run.ts";
 import type { RunFilter, RunPage, RunRow } from "./store.ts";
 
 /** What to run. */

@@ -28,6 +28,10 @@ const DONE: RunHappening = {
   outcome: { state: "completed", result: { n: 1 } },
 };
 
+function ids(page: { readonly runs: readonly { readonly id: string }[] }): string[] {
+  return page.runs.map(({ id }) => id);
+}
+
 export function workflowStoreConformance(open: OpenStores): void {
   describe("workflow store", () => {
     it("gives back the log that was appended, in order and in pages", async () => {
@@ -141,8 +145,6 @@ export function workflowStoreConformance(open: OpenStores): void {
         1,
       );
       await store.append("r3", [at(2, { kind: "end", state: "failed" })], { state: "failed", asking: 0 }, 1);
-      const ids = (page: { readonly runs: readonly { readonly id: string }[] }): string[] =>
-        page.runs.map(({ id }) => id);
       const first = await store.list({ limit: 2 });
       assert.deepEqual(ids(first), ["r3", "r2"]);
       const second = await store.list({ limit: 2, cursor: first.nextCursor });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { ExpressionError } from "../../../src/errors.ts";
 import { evaluate } from "../../../src/workflow/definition/evaluate.ts";
 import { parseExpression } from "../../../src/workflow/definition/expression.ts";

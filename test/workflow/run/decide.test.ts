@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { canonicalJson } from "../../../src/content/canonical-json.ts";
 import { readWorkflow } from "../../../src/workflow/definition/parse.ts";
 import type { Workflow } from "../../../src/workflow/definition/workflow.ts";
