@@ -8,7 +8,7 @@ import { ShuttingDownError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { abandonOnCancel, type Nursery } from "../nursery/index.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
-import { offeredTools } from "../tools/index.ts";
+import { offeredResources, offeredTools } from "../tools/index.ts";
 import {
   memoryPair,
   openChildRegistry,
@@ -37,6 +37,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     name: config.name,
     version: VERSION,
     tools: offeredTools(config),
+    resources: offeredResources(config),
     upstreams: mounts,
     context: (caller, call) => toolContext(rooms(), caller, call),
     authority,

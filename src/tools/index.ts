@@ -29,8 +29,12 @@ import { workflowReplay } from "./workflow/replay.ts";
 import { workflowRetry } from "./workflow/retry.ts";
 import { workflowRun } from "./workflow/run.ts";
 import { workflowShow } from "./workflow/show.ts";
+import { taskResource } from "./taskqueue/resource.ts";
+import { workflowResource } from "./workflow/resource.ts";
+import type { ResourceKind } from "./resource.ts";
 import type { Tool } from "./tool.ts";
 
+export type { ResourceKind, ResourceLine } from "./resource.ts";
 export {
   DEFAULT_DEADLINE_MS,
   defineTool,
@@ -77,6 +81,9 @@ export const allTools: readonly Tool[] = [
   submitDockerGithub,
 ];
 
+/** All kinds of resources of a node. */
+export const allResources: readonly ResourceKind[] = [workflowResource, taskResource];
+
 /** The tools that are about peers; all others are the task queue's. */
 const PEER_TOOLS: readonly Tool[] = [listPeers, doctor, why];
 
@@ -92,4 +99,9 @@ export interface OfferedGroups {
 export function offeredTools({ p2pTools, taskqueueTools }: OfferedGroups): readonly Tool[] {
   if (!p2pTools) return [];
   return taskqueueTools ? allTools : PEER_TOOLS;
+}
+
+/** The resources that go with the tools that are offered. */
+export function offeredResources({ p2pTools, taskqueueTools }: OfferedGroups): readonly ResourceKind[] {
+  return p2pTools && taskqueueTools ? allResources : [];
 }

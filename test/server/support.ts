@@ -13,7 +13,7 @@ import { type CallFacts, createMcpServer, type McpServer, type Upstream } from "
 import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../../src/task/local.ts";
 import { openWorkflows } from "../../src/workflow/run/local.ts";
-import { allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
+import { allResources, allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
 
 /** What a test may change about its node. */
 export interface SmallNodeOptions {
@@ -126,6 +126,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     name: "small",
     version: "0.0.0",
     tools,
+    resources: allResources,
     ...(upstreams && { upstreams }),
     context,
     authority: createAuthority(),

@@ -1,0 +1,184 @@
+/**
+ * A workflow of twenty steps fans out over three nodes, each of which is killed once while it runs.
+ *
+ * `npm run test:flow` runs it; MCPP_SEED sets when each kill comes.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import { type Client, connect } from "../../src/index.ts";
+import { checkSqliteStore } from "../../src/store/index.ts";
+import { type AttemptKey, runEventSchema } from "../../src/workflow/run/events.ts";
+import { type NodeProcess, spawnMcpp, startNode, temporaryFolder } from "../support/node-process.ts";
+import { seeded } from "../support/random.ts";
+
+const SEED = Number(process.env["MCPP_SEED"] ?? 20_260_101);
+const ITEMS = 30;
+/** Short, so that what died with a worker is soon given out again. */
+const LEASE = ["--lease", "3s"];
+const LIMIT_MS = 240_000;
+
+/** Twenty steps: a list, a fan-out over it, another over its results, a ladder of steps, and what gathers them. */
+function workflowText(): string {
+  const ladder = Array.from(
+    { length: 15 },
+    (_, i) => `
+  - id: rung${i}
+    task: echo
+    depends_on: [${i === 0 ? "collect" : `rung${i - 1}`}${i % 3 === 2 ? `, rung${i - 2}` : ""}]
+    payload: { n: ${i}, sleep_ms: 700 }`,
+  );
+  return `
+name: kill-me
+inputs: { items: { type: number } }
+steps:
+  - id: plan
+    task: echo
+    payload: { items: "\${{ range(inputs.items) }}" }
+  - id: spread
+    task: echo
+    for_each: steps.plan.result.echo.items
+    width: 12
+    payload: { item: "\${{ item }}", sleep_ms: 400 }
+  - id: again
+    task: echo
+    for_each: steps.spread.result
+    width: 12
+    payload: { was: "\${{ item.echo.item }}", sleep_ms: 200 }
+  - id: collect
+    task: echo
+    payload: { all: "\${{ steps.again.result }}" }${ladder.join("")}
+  - id: last
+    task: echo
+    payload: { count: "\${{ length(steps.collect.result.echo.all) }}", top: "\${{ steps.rung14.result.echo.n }}" }
+output:
+  count: \${{ steps.last.result.echo.count }}
+  top: \${{ steps.last.result.echo.top }}
+  order: \${{ steps.again.result }}
+`;
+}
+
+const answerSchema = z.object({
+  run: z.looseObject({ state: z.string(), events: z.int(), output: z.unknown().optional() }),
+  events: z.array(runEventSchema).optional(),
+});
+
+type Shown = z.infer<typeof answerSchema>;
+
+async function show(client: Client, runId: string, more: object = {}): Promise<Shown> {
+  return answerSchema.parse(await client.call("workflow_show", { run_id: runId, ...more }));
+}
+
+/** Waits until the log has `events` events; they are written as tasks end. */
+async function untilGrown(owner: NodeProcess, runId: string, events: number): Promise<void> {
+  await using client = await connect(owner.mcp);
+  for (let seen = 0; seen < events;) {
+    const { run } = await show(client, runId, { wait_s: 20, after: seen });
+    assert.equal(run.state, "running", "the run ended before all nodes were killed");
+    seen = run.events;
+  }
+}
+
+async function command(folder: string, ...args: readonly string[]): Promise<string> {
+  const child = spawnMcpp(args, folder);
+  let out = "";
+  child.stdout?.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  await new Promise((resolve) => child.once("close", resolve));
+  return out;
+}
+
+async function wholeLog(client: Client, runId: string): Promise<NonNullable<Shown["events"]>> {
+  const log: NonNullable<Shown["events"]> = [];
+  for (;;) {
+    const { events = [] } = await show(client, runId, { events_after: log.length });
+    if (events.length === 0) return log;
+    log.push(...events);
+  }
+}
+
+function nameOf({ step, item, attempt }: AttemptKey): string {
+  return `${step}:${item}:${attempt}`;
+}
+
+describe("a workflow over three nodes, each killed once", { timeout: LIMIT_MS }, () => {
+  const folders = [temporaryFolder(), temporaryFolder(), temporaryFolder()] as const;
+  const nodes = new Map<string, NodeProcess>();
+  after(async () => {
+    for (const node of nodes.values()) await node.kill();
+    for (const folder of folders) folder[Symbol.dispose]();
+  });
+  const [home, one, two] = folders;
+  const startOwner = async (): Promise<NodeProcess> => {
+    const node = await startNode(home.path, ["--workers", "2", ...LEASE]);
+    nodes.set("owner", node);
+    return node;
+  };
+  const startHelper = async (name: string, folder: string, owner: string): Promise<NodeProcess> => {
+    const announced = ["--announce-files", join(home.path, "announce.json")];
+    const node = await startNode(
+      folder,
+      ["--work-for", owner, ...announced, "--workers", "3", ...LEASE],
+      "worker",
+    );
+    nodes.set(name, node);
+    return node;
+  };
+
+  it("completes with every result in its place, each accepted once, and replays bit for bit", async (t) => {
+    const random = seeded(SEED);
+    const startedAt = performance.now();
+    let owner = await startOwner();
+    const first = await startHelper("one", one.path, owner.peer_id);
+    const second = await startHelper("two", two.path, owner.peer_id);
+    let runId: string;
+    {
+      await using client = await connect(owner.mcp);
+      const receipt = await client.call("workflow_run", {
+        workflow: workflowText(),
+        inputs: { items: ITEMS },
+      });
+      runId = String(receipt["run_id"]);
+    }
+    await untilGrown(owner, runId, 30);
+    await sleep(random.below(300));
+    await first.kill();
+    await startHelper("one", one.path, owner.peer_id);
+    await sleep(random.below(300));
+    await owner.kill();
+    owner = await startOwner();
+    await untilGrown(owner, runId, 60);
+    await sleep(random.below(300));
+    await second.kill();
+    await startHelper("two", two.path, owner.peer_id);
+
+    await using client = await connect(owner.mcp);
+    let shown = await show(client, runId, { wait_s: 20 });
+    while (shown.run.state === "running") shown = await show(client, runId, { wait_s: 20 });
+    const order = Array.from({ length: ITEMS }, (_, was) => ({ echo: { was, sleep_ms: 200 } }));
+    assert.deepEqual(shown.run.output, { count: ITEMS, top: 14, order });
+
+    const log = await wholeLog(client, runId);
+    const attempts = log.flatMap((event) => (event.kind === "submit" ? [nameOf(event)] : []));
+    const ended = log.flatMap((event) => (event.kind === "finished" ? [nameOf(event)] : []));
+    assert.equal(attempts.length, 2 * ITEMS + 18);
+    assert.equal(new Set(attempts).size, attempts.length, "an attempt was decided twice");
+    assert.equal(new Set(ended).size, ended.length, "an attempt ended twice");
+    const replayed = await client.call("workflow_replay", { run_id: runId });
+    assert.deepEqual([replayed["identical"], replayed["events"]], [true, log.length]);
+    assert.match(await command(home.path, "flow", "replay", runId, "--node", owner.mcp), /all the same/);
+
+    const workers = new Set<string>();
+    for (const event of log) {
+      if (event.kind !== "submitted") continue;
+      const { task } = await client.call("p2p_taskqueue_get_task", { task_id: event.taskId });
+      if (typeof task === "object" && task !== null && "assigned_worker" in task)
+        workers.add(String(task.assigned_worker));
+    }
+    assert.equal(workers.size, 3, [...workers].join());
+    for (const node of nodes.values()) assert.equal(await node.stop(), 0);
+    assert.deepEqual(checkSqliteStore(join(home.path, "queue.db")).findings, []);
+    t.diagnostic(`seed ${SEED}: ${log.length} events, ${Math.round(performance.now() - startedAt)} ms`);
+  });
+});
