@@ -71,6 +71,32 @@ async function show(client: Client, runId: string, more: object = {}): Promise<S
   return answerSchema.parse(await client.call("workflow_show", { run_id: runId, ...more }));
 }
 
+/** The workers that had these tasks last. */
+async function workersOf(client: Client, taskIds: readonly string[]): Promise<Set<string>> {
+  const workers = new Set<string>();
+  for (const taskId of taskIds) {
+    const { task } = await client.call("p2p_taskqueue_get_task", { task_id: taskId });
+    const worker =
+      typeof task === "object" && task !== null && "assigned_worker" in task ? task.assigned_worker : "";
+    if (typeof worker === "string" && worker !== "") workers.add(worker);
+  }
+  return workers;
+}
+
+/** Gives out tasks until all three nodes have had one. */
+async function untilAllWork(client: Client): Promise<void> {
+  for (let workers = new Set<string>(); workers.size < 3;) {
+    const ids: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      const task = { task_type: "echo", model_name: "", payload: { sleep_ms: 300 } };
+      ids.push(String((await client.call("p2p_taskqueue_submit", task))["task_id"]));
+    }
+    for (const taskId of ids)
+      await client.call("p2p_taskqueue_wait_task", { task_id: taskId, timeout_s: 30 });
+    workers = new Set([...workers, ...(await workersOf(client, ids))]);
+  }
+}
+
 /** Waits until the log has `events` events; they are written as tasks end. */
 async function untilGrown(owner: NodeProcess, runId: string, events: number): Promise<void> {
   await using client = await connect(owner.mcp);
@@ -135,6 +161,7 @@ describe("a workflow over three nodes, each killed once", { timeout: LIMIT_MS },
     let runId: string;
     {
       await using client = await connect(owner.mcp);
+      await untilAllWork(client);
       const receipt = await client.call("workflow_run", {
         workflow: workflowText(),
         inputs: { items: ITEMS },
@@ -169,13 +196,8 @@ describe("a workflow over three nodes, each killed once", { timeout: LIMIT_MS },
     assert.deepEqual([replayed["identical"], replayed["events"]], [true, log.length]);
     assert.match(await command(home.path, "flow", "replay", runId, "--node", owner.mcp), /all the same/);
 
-    const workers = new Set<string>();
-    for (const event of log) {
-      if (event.kind !== "submitted") continue;
-      const { task } = await client.call("p2p_taskqueue_get_task", { task_id: event.taskId });
-      if (typeof task === "object" && task !== null && "assigned_worker" in task)
-        workers.add(String(task.assigned_worker));
-    }
+    const ids = log.flatMap((event) => (event.kind === "submitted" ? [event.taskId] : []));
+    const workers = await workersOf(client, ids);
     assert.equal(workers.size, 3, [...workers].join());
     for (const node of nodes.values()) assert.equal(await node.stop(), 0);
     assert.deepEqual(checkSqliteStore(join(home.path, "queue.db")).findings, []);
