@@ -71,14 +71,16 @@ async function show(client: Client, runId: string, more: object = {}): Promise<S
   return answerSchema.parse(await client.call("workflow_show", { run_id: runId, ...more }));
 }
 
-/** The workers that had these tasks last. */
+const historySchema = z.object({
+  task: z.object({ history: z.array(z.object({ worker_id: z.string().optional() })) }),
+});
+
+/** The workers that have claimed one of these tasks. */
 async function workersOf(client: Client, taskIds: readonly string[]): Promise<Set<string>> {
   const workers = new Set<string>();
   for (const taskId of taskIds) {
-    const { task } = await client.call("p2p_taskqueue_get_task", { task_id: taskId });
-    const worker =
-      typeof task === "object" && task !== null && "assigned_worker" in task ? task.assigned_worker : "";
-    if (typeof worker === "string" && worker !== "") workers.add(worker);
+    const { task } = historySchema.parse(await client.call("p2p_taskqueue_get_task", { task_id: taskId }));
+    for (const { worker_id: worker } of task.history) if (worker !== undefined) workers.add(worker);
   }
   return workers;
 }
