@@ -206,3 +206,51 @@ describe("a workflow over three nodes, each killed once", { timeout: LIMIT_MS },
     t.diagnostic(`seed ${SEED}: ${log.length} events, ${Math.round(performance.now() - startedAt)} ms`);
   });
 });
+
+const SHARED = `
+name: shared
+steps:
+  - { id: first, task: echo }
+  - { id: ask, approval: Go on?, depends_on: [first] }
+  - { id: last, task: echo, payload: { said: "\${{ steps.ask.result.comment }}" } }
+output: \${{ steps.last.result.echo.said }}
+`;
+
+describe("two nodes with one database", { timeout: LIMIT_MS }, () => {
+  it("take a run over from the one that was killed, and finish it", async () => {
+    using home = temporaryFolder();
+    using beside = temporaryFolder();
+    const database = ["--database", join(home.path, "queue.db"), "--no-p2p"];
+    const nodes = [await startNode(home.path, database), await startNode(beside.path, database)] as const;
+    try {
+      const runId = await started(nodes[0]);
+      const [one, two] = nodes;
+      const conductor = await untilAsking(one, runId);
+      const [dies, lives] = conductor.endsWith(`:${home.path}`) ? [one, two] : [two, one];
+      await dies.kill();
+      await using client = await connect(lives.mcp);
+      await client.call("workflow_approve", { run_id: runId, step: "ask", approved: true, comment: "yes" });
+      let shown = await show(client, runId, { wait_s: 20 });
+      while (shown.run.state === "running") shown = await show(client, runId, { wait_s: 20 });
+      assert.equal(shown.run.output, "yes");
+      assert.equal((await client.call("workflow_replay", { run_id: runId }))["identical"], true);
+    } finally {
+      for (const node of nodes) await node.kill();
+    }
+  });
+});
+
+async function started(node: NodeProcess): Promise<string> {
+  await using client = await connect(node.mcp);
+  return String((await client.call("workflow_run", { workflow: SHARED }))["run_id"]);
+}
+
+/** Waits until a person is asked. @returns who conducts the run */
+async function untilAsking(node: NodeProcess, runId: string): Promise<string> {
+  await using client = await connect(node.mcp);
+  for (let after = 0; ;) {
+    const { run } = await show(client, runId, { wait_s: 20, after });
+    if (run["waits_for_approval"] === true) return String(run["conductor"]);
+    after = run.events;
+  }
+}

@@ -5,11 +5,14 @@ import { openEngine } from "./run/engine.ts";
 
 const FILE = new URL("../../examples/word-count.yaml", import.meta.url);
 
+function echo({ payload }: { readonly payload: object }): Record<string, unknown> {
+  return { echo: payload };
+}
+
 describe("the example workflow", () => {
   it("has twenty steps, asks if it is told to, and gives what it says", async () => {
     await using engine = openEngine();
     const workflow = await readFile(FILE, "utf8");
-    const echo = ({ payload }: { readonly payload: object }): Record<string, unknown> => ({ echo: payload });
     const inputs = { texts: ["a", "b", "c", "d", "e"], ask: true };
     const { runId } = await engine.flows.run({ workflow, inputs });
     await engine.work(echo);

@@ -96,10 +96,14 @@ export function workflowStoreConformance(open: OpenStores): void {
       assert.deepEqual(await store.take(OTHER, 120, 9, 99), { runIds: ["r2"], nextFreeMs: 100 });
       assert.deepEqual(await store.take(OTHER, 200, 9, 100), { runIds: ["r1"] });
       assert.deepEqual(await store.survey("i1"), []);
-      assert.deepEqual(await store.survey("i2"), [
-        { runId: "r1", length: 1 },
-        { runId: "r2", length: 1 },
-      ]);
+      const surveyed = await store.survey("i2");
+      assert.deepEqual(
+        surveyed.toSorted((a, b) => (a.runId < b.runId ? -1 : 1)),
+        [
+          { runId: "r1", length: 1 },
+          { runId: "r2", length: 1 },
+        ],
+      );
       assert.deepEqual(await store.renew("i1", 300), []);
       assert.deepEqual((await store.renew("i2", 300)).toSorted(), ["r1", "r2"]);
       await assert.rejects(store.append("r1", [at(2, DONE)], RUNNING, 1, "i1"), { code: "E_CONDUCTOR_LOST" });
