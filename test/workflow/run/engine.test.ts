@@ -42,9 +42,12 @@ function compute({
   return { total: of.reduce((sum: number, { y }: { y: number }) => sum + y, 0) };
 }
 
-describe("a workflow run", () => {
+describe("a workflow run", () => workflowRuns(false));
+describe("a workflow run at a peer", () => workflowRuns(true));
+
+function workflowRuns(far: boolean): void {
   it("passes results on, fans out over a list no wider than it says, and gathers the results in order", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const { runId } = await engine.flows.run({ workflow: PIPELINE, inputs: { n: 5 } });
     const widths: number[] = [];
     const done: string[] = [];
@@ -73,7 +76,7 @@ describe("a workflow run", () => {
   });
 
   it("starts once for one idempotency key", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const request = { workflow: PIPELINE, inputs: { n: 1 }, idempotencyKey: "k" };
     const first = await engine.flows.run(request);
     assert.deepEqual(await engine.flows.run(request), { runId: first.runId, created: false });
@@ -85,7 +88,7 @@ describe("a workflow run", () => {
   it("goes on in another process after the conductor has died, and once only", async () => {
     const stores = openMemoryStores();
     const clock = new TestClock();
-    const dead = openEngine({ stores, clock, conductor: "dead" });
+    const dead = openEngine({ far, stores, clock, conductor: "dead" });
     const { runId } = await dead.flows.run({ workflow: PIPELINE, inputs: { n: 2 } });
     const [claimed] = await dead.claim();
     assert.ok(claimed);
@@ -94,7 +97,7 @@ describe("a workflow run", () => {
     stores.workflows.release = async () => undefined;
     await dead[Symbol.asyncDispose]();
     stores.workflows.release = release;
-    await using other = openEngine({ stores, clock, conductor: "other" });
+    await using other = openEngine({ far, stores, clock, conductor: "other" });
     await other.queue.complete(claimed.lease, compute(claimed.task));
     assert.deepEqual(await other.work(compute), []);
     clock.jump(CONDUCTOR_LEASE_MS + 1);
@@ -110,14 +113,14 @@ describe("a workflow run", () => {
   it("goes on at once after a restart of the same node, with the tasks that it had", async () => {
     const stores = openMemoryStores();
     const clock = new TestClock();
-    const before = openEngine({ stores, clock });
+    const before = openEngine({ far, stores, clock });
     const { runId } = await before.flows.run({ workflow: PIPELINE, inputs: { n: 2 } });
     const [list] = await before.claim();
     assert.ok(list);
     await before.queue.complete(list.lease, compute(list.task));
     const squares = await before.claim();
     await before[Symbol.asyncDispose]();
-    await using after = openEngine({ stores, clock });
+    await using after = openEngine({ far, stores, clock });
     for (const { task, lease } of squares) await after.queue.complete(lease, compute(task));
     const done = await after.work(compute);
     assert.deepEqual([squares.length, done.map(({ type }) => type)], [2, ["sum"]]);
@@ -125,7 +128,7 @@ describe("a workflow run", () => {
   });
 
   it("tries a failed step again after its pause, under a new task, and then gives up", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const steps = [{ id: "a", task: "t", retries: 2, retry_delay: "10s" }];
     const { runId } = await engine.flows.run({ workflow: { name: "w", steps } });
     const ids = new Set<string>();
@@ -143,7 +146,7 @@ describe("a workflow run", () => {
   });
 
   it("keeps what completed when it is retried, and runs again what failed and what comes after", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const workflow = {
       name: "w",
       steps: [
@@ -181,7 +184,7 @@ describe("a workflow run", () => {
   });
 
   it("cancels its tasks, also one that a worker has, and can be gone on with", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const workflow = {
       name: "w",
       steps: [
@@ -204,7 +207,7 @@ describe("a workflow run", () => {
   });
 
   it("stops an attempt that takes too long, and tries again if it may", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const steps = [{ id: "a", task: "t", timeout: "20s", retries: 1 }];
     const { runId } = await engine.flows.run({ workflow: { name: "w", steps } });
     const [first] = await engine.claim();
@@ -220,7 +223,7 @@ describe("a workflow run", () => {
   });
 
   it("waits for a person, whose answer is a result", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const workflow = {
       name: "w",
       steps: [
@@ -248,7 +251,7 @@ describe("a workflow run", () => {
   });
 
   it("fails where the answer is no, or does not come in time", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const workflow = { name: "w", steps: [{ id: "ask", approval: "Sure?", timeout: "1h" }] };
     const no = await engine.flows.run({ workflow });
     const late = await engine.flows.run({ workflow });
@@ -262,7 +265,7 @@ describe("a workflow run", () => {
   });
 
   it("fails a step whose reference has no value, alone, and says which", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const workflow = {
       name: "w",
       steps: [
@@ -287,14 +290,14 @@ describe("a workflow run", () => {
   });
 
   it("refuses a result that is too large for its log", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const { runId } = await engine.flows.run({ workflow: { name: "w", steps: [{ id: "a", task: "t" }] } });
     const run = await engine.finish(runId, () => ({ text: "x".repeat(1024 * 1024) }));
     assert.equal(run.steps[0]?.error?.code, "E_MESSAGE_TOO_LARGE");
   });
 
   it("explains for each step who has it and why it waits", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const { runId } = await engine.flows.run({ workflow: PIPELINE });
     await settled();
     const queued = await engine.flows.explain(runId);
@@ -308,7 +311,7 @@ describe("a workflow run", () => {
   });
 
   it("tells who waits, when it has ended or its log has grown", async () => {
-    await using engine = openEngine();
+    await using engine = openEngine({ far });
     const { runId } = await engine.flows.run({ workflow: { name: "w", steps: [{ id: "a", task: "t" }] } });
     await settled();
     const { length = 0 } = (await engine.flows.get(runId)) ?? {};
@@ -323,4 +326,4 @@ describe("a workflow run", () => {
     assert.equal((await ended).state, "completed");
     await assert.rejects(engine.flows.wait("none", { timeoutMs: 1 }), { code: "E_RUN_NOT_FOUND" });
   });
-});
+}

@@ -7,6 +7,9 @@ import type { ClaimedTask, TaskQueue } from "../../../src/task/queue.ts";
 import type { Task } from "../../../src/task/task.ts";
 import { type LocalWorkflows, openWorkflows } from "../../../src/workflow/run/local.ts";
 import type { RunView, Workflows } from "../../../src/workflow/run/workflows.ts";
+import { serveWorkflowMethods } from "../../../src/workflow/run/methods.ts";
+import { remoteWorkflows } from "../../../src/workflow/run/remote.ts";
+import { LoopbackRpc } from "../../support/loopback-rpc.ts";
 import { settled, TestClock } from "../../support/clock.ts";
 
 /** What a worker makes of a task: its result, or what it throws. */
@@ -32,6 +35,8 @@ export interface EngineParts {
   readonly clock?: TestClock | undefined;
   readonly stores?: Stores | undefined;
   readonly conductor?: string | undefined;
+  /** Whether the workflows are asked as those of a peer are, through JSON text. Default false. */
+  readonly far?: boolean | undefined;
 }
 
 const echo: Work = (task) => task.payload;
@@ -41,6 +46,7 @@ export function openEngine({
   clock = new TestClock(),
   stores = openMemoryStores(),
   conductor = "here",
+  far = false,
 }: EngineParts = {}): Engine {
   const host = openHost({ clock, name: "test" });
   const queue: LocalTaskQueue = openLocalQueue({
@@ -56,6 +62,8 @@ export function openEngine({
     clock,
     conductor,
   });
+  const rpc = new LoopbackRpc({ nursery: host.nursery, clock, methods: serveWorkflowMethods(local) });
+  const flows = far ? remoteWorkflows(rpc, { peerId: "far" }) : local.workflows;
   const claim = async (): Promise<readonly ClaimedTask[]> => {
     await settled();
     return queue.queue.claim({ workerId: "w", limit: 100 });
@@ -74,7 +82,7 @@ export function openEngine({
     clock,
     stores,
     queue: queue.queue,
-    flows: local.workflows,
+    flows,
     local,
     claim,
     work,
