@@ -248,9 +248,9 @@ async function started(node: NodeProcess): Promise<string> {
 /** Waits until a person is asked. @returns who conducts the run */
 async function untilAsking(node: NodeProcess, runId: string): Promise<string> {
   await using client = await connect(node.mcp);
-  for (let after = 0; ;) {
-    const { run } = await show(client, runId, { wait_s: 20, after });
+  for (let seen = 0; ;) {
+    const { run } = await show(client, runId, { wait_s: 20, after: seen });
     if (run["waits_for_approval"] === true) return String(run["conductor"]);
-    after = run.events;
+    seen = run.events;
   }
 }
