@@ -21,10 +21,12 @@ export interface Attempt {
   readonly unit: Unit;
 }
 
-/** The last attempts of all units of a run's open steps. */
+/** The attempts of a run that are in the queue, or on their way in or out. */
 export function* attemptsOf(run: Run): Generator<Attempt> {
   for (const step of run.openSteps) {
-    for (const [item, unit] of step.units.entries()) {
+    for (const item of step.active) {
+      const unit = step.units[item];
+      if (!unit) continue;
       const { attempt } = unit;
       const id = step.step.id;
       const key = step.items === undefined ? { step: id, attempt } : { step: id, item, attempt };

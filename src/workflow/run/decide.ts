@@ -40,8 +40,8 @@ export function decideAll(run: Run, atMs: number, limit: number): readonly Decis
 
 function cancelling(run: Run): Decision | undefined {
   for (const step of run.openSteps) {
-    for (const [item, unit] of step.units.entries())
-      if (unit.phase === "running") return stop(step, item, "the run was cancelled");
+    for (const item of step.active)
+      if (step.units[item]?.phase === "running") return stop(step, item, "the run was cancelled");
     if (step.open === 0) return { kind: "cancel", step: step.step.id };
   }
   if (run.openSteps.size > 0) return undefined;

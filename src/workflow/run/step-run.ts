@@ -41,6 +41,8 @@ export interface StepRun {
   nextItem: number;
   /** How many units are in the queue, or on their way in or out. */
   open: number;
+  /** Those units: what has to be looked at again and again, however many items there are. */
+  readonly active: Set<number>;
   /** Units whose attempt failed and about which nothing was decided. */
   readonly missed: Set<number>;
   /** Units whose attempt took too long. */
@@ -75,6 +77,7 @@ export function newStep(step: WorkflowStep, dependencies: readonly string[]): St
     units: [],
     nextItem: 0,
     open: 0,
+    active: new Set(),
     missed: new Set(),
     late: new Set(),
     over: 0,
@@ -142,6 +145,7 @@ export function submitted(
   if (unit.phase === "idle") step.nextItem = item + 1;
   step.missed.delete(item);
   step.open += 1;
+  step.active.add(item);
   Object.assign(unit, {
     attempt,
     phase: "submitting",
@@ -172,6 +176,7 @@ export function finished(step: StepRun, event: Extract<Fact, { kind: "finished" 
     return 0;
   const { item = 0, outcome } = event;
   step.open -= 1;
+  step.active.delete(item);
   step.late.delete(item);
   if (outcome.state === "completed" && unit.phase !== "stopping" && !unit.timedOut) {
     unit.phase = "completed";
@@ -223,9 +228,11 @@ export function reset(step: StepRun): number {
     0,
   );
   const floor = Math.max(step.floor, ...step.units.map(({ attempt }) => attempt));
+  step.active.clear();
   step.missed.clear();
   step.late.clear();
   Object.assign(step, newStep(step.step, step.dependencies), {
+    active: step.active,
     missed: step.missed,
     late: step.late,
     floor,
