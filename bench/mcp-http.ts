@@ -130,6 +130,7 @@ const nowhere: ToolContext = {
   p2p: { running: false, startedAtMs: 0, listenPort: 0 },
   queue: absent,
   completeUnfenced: absent,
+  workflows: absent,
   cache: absent,
   peerIdOf: absent,
   status: absent,

@@ -8,6 +8,17 @@ import { type ErrorFacts, type FailureClass, McpError } from "./errors/mcp-error
 
 export { type ErrorFacts, type FailureClass, isFailureClass, McpError } from "./errors/mcp-error.ts";
 export {
+  ConductorLostError,
+  ExpressionError,
+  problemText,
+  RunConflictError,
+  RunFailedError,
+  RunNotFoundError,
+  RunStateError,
+  WorkflowInvalidError,
+  type WorkflowProblem,
+} from "./errors/flow.ts";
+export {
   StoreClosedError,
   StoreCorruptError,
   StoreFailedError,

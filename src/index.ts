@@ -33,6 +33,21 @@ export type {
   WaitOutcome,
 } from "./task/queue.ts";
 export type { LogLine, NewTask, Task, TaskError, TaskEvent, TaskState, TaskSummary } from "./task/task.ts";
+export type {
+  Answer,
+  RunExplanation,
+  RunReceipt,
+  RunRequest,
+  RunView,
+  RunWait,
+  StepExplanation,
+  StepTask,
+  StepView,
+  Workflows,
+} from "./workflow/run/workflows.ts";
+export type { ReplayReport } from "./workflow/run/replay.ts";
+export type { RunEvent, RunState } from "./workflow/run/events.ts";
+export type { RunFilter, RunPage, RunRow } from "./workflow/run/store.ts";
 export { type ErrorFacts, errorFacts, type FailureClass, hasCode, McpError, RemoteError } from "./errors.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { createLogger, type Logger, type LogLevel, silentLogger } from "./logger.ts";

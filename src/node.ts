@@ -1,5 +1,4 @@
 /** A node: opens the drivers, introduces the rooms to each other, and closes everything in reverse order. */
-import { hostname } from "node:os";
 import type { Transport } from "@modelcontextprotocol/client";
 import { createAuthority } from "./authority/authority.ts";
 import type { SharedCache } from "./cache/cache.ts";
@@ -20,6 +19,7 @@ import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
 import type { SessionRecord } from "./transport/index.ts";
+import type { Workflows } from "./workflow/run/workflows.ts";
 
 /** A running node. */
 export interface Node extends AsyncDisposable {
@@ -31,6 +31,8 @@ export interface Node extends AsyncDisposable {
   readonly multiaddrs: readonly string[];
   /** Its own queue, with the rights of the owner. */
   readonly queue: TaskQueue;
+  /** Its own workflows, with the rights of the owner. */
+  readonly workflows: Workflows;
   /** Its own cache. */
   readonly cache: SharedCache;
   /** The cache of a peer. @throws UnreachableError if this node has no libp2p host */
@@ -106,13 +108,14 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
   });
   const serving = await openServing(foundation);
   const network = await openNetwork(foundation, serving);
-  const work = await openWork(foundation, serving, network, workerId(config, network.peerId, share));
+  const work = await openWork(foundation, serving, network);
   foundation.scheduling.introduce({ network, work });
   serving.introduce({ network, work });
   const url = await serving.listen();
   await network.announce(url);
   // Closed first: whoever waits learns it now, so that no connection holds up what is closed next. Workers still settle.
   closers.add("waits and claims", () => foundation.queue.stop());
+  closers.add("the conducting of workflows", () => foundation.workflows.stop());
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeNode(host, closers));
   return {
@@ -123,6 +126,7 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
     },
     queue: foundation.queue.queue,
     cache: foundation.cache,
+    workflows: foundation.workflows.workflows,
     cacheAt: (peer) => remoteCache(hostOf(network).rpc, peer, clock),
     ended: host.ended,
     connect: () => serving.connect(),
@@ -136,12 +140,6 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
 function hostOf({ host }: Network): P2pHost {
   if (host) return host;
   throw new UnreachableError("this node has no libp2p host", { hint: "start it without --no-p2p" });
-}
-
-/** Recognisable in task lists: the machine's name, enough of the peer id to tell its nodes apart, and which process it is. */
-function workerId({ workerId: given }: NodeConfig, peerId: string, share: ProcessShare | undefined): string {
-  const name = given ?? `${hostname()}-${peerId === "" ? process.pid : peerId.slice(-8)}`;
-  return share === undefined ? name : `${name}-${share.slot}`;
 }
 
 async function closeNode(host: ReturnType<typeof openHost>, closers: Closers): Promise<void> {

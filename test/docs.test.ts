@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { limitsPage } from "../scripts/limits-page.ts";
 import { taskTypesPage } from "../scripts/task-types-page.ts";
 import { toolsPage } from "../scripts/tools-page.ts";
+import { workflowJsonSchema, workflowPage } from "../scripts/workflow-page.ts";
 import { cleanEnvironment, temporaryFolder } from "./support/node-process.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -35,6 +36,11 @@ describe("the documents", () => {
 
   it("have a page of the task types that is as `node scripts/docs.ts` makes it now", () => {
     assert.equal(read("docs/reference/task-types.md"), taskTypesPage());
+  });
+
+  it("have a page and a schema of workflow files that are as `node scripts/docs.ts` makes them now", () => {
+    assert.equal(read("docs/reference/workflow-file.md"), workflowPage());
+    assert.equal(read("docs/reference/workflow-file.schema.json"), workflowJsonSchema());
   });
 
   it("have a limits page that is as `node scripts/docs.ts` makes it now", () => {

@@ -18,7 +18,7 @@ export const EXIT = {
 export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
   [EXIT.ok, "done"],
   [EXIT.other, "wrong usage, an unknown task id, or an error without a code of its own"],
-  [EXIT.taskFailed, "the task failed or was cancelled"],
+  [EXIT.taskFailed, "the task or workflow run failed or was cancelled"],
   [EXIT.unreachable, "the node, peer or server could not be reached"],
   [EXIT.toolFailed, "the tool reported an error, is not there, or does not take these arguments"],
   [EXIT.timeout, "not done in time; a task lives on, and the command that waits on is printed"],
@@ -29,7 +29,7 @@ export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
 /** The exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   const { code, failureClass } = errorFacts(error);
-  if (code === "E_TASK_FAILED") return EXIT.taskFailed;
+  if (code === "E_TASK_FAILED" || code === "E_RUN_FAILED") return EXIT.taskFailed;
   if (code === "E_TOOL_FAILED") return EXIT.toolFailed;
   if (failureClass === "timeout") return EXIT.timeout;
   if (failureClass === "unavailable" && code !== "E_STORE_FULL") return EXIT.unreachable;

@@ -19,6 +19,7 @@ export type Parsed =
 
 const GROUPS: Readonly<Record<string, string>> = {
   config: "Show the configuration.",
+  flow: "Run durable workflows.",
   cache: "Read and write the cache that nodes share.",
   store: "Look after the database.",
 };

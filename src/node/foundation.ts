@@ -1,5 +1,6 @@
 /** First step of opening a node: the data folder, what is kept in it, and the domain over it. */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { type Authority } from "../authority/authority.ts";
 import { type LocalCache, openLocalCache } from "../cache/local.ts";
 import type { Clock } from "../clock.ts";
@@ -12,9 +13,12 @@ import { createPeerTable, type PeerTable } from "../peer/table.ts";
 import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
+import { type LocalWorkflows, openWorkflows } from "../workflow/run/local.ts";
+import { mayTravel } from "../workflow/placement.ts";
 import type { Closers } from "./closers.ts";
 import type { ProcessShare } from "./processes/share.ts";
 import { openScheduling, type Scheduling } from "./scheduling.ts";
+import { workerNameOf } from "./worker-name.ts";
 
 /** What every step of opening has. */
 export interface Opening {
@@ -47,6 +51,9 @@ export interface Foundation extends Opening {
   readonly table: PeerTable;
   readonly presence: Presence;
   readonly scheduling: Scheduling;
+  readonly workflows: LocalWorkflows;
+  /** The name under which this node claims tasks. */
+  readonly workerId: string;
   /** Another one each time a node starts. */
   readonly instance: string;
 }
@@ -68,11 +75,28 @@ export async function openFoundation(opening: Opening): Promise<Foundation> {
   });
   closers.add("the queue", () => queue.stop());
   const table = createPeerTable({ clock });
+  const workerId = await workerNameOf(opening);
+  const workflows = openWorkflows({
+    store: stores.workflows,
+    queue: queue.queue,
+    nursery,
+    clock,
+    logger: logger.child({ room: "workflow" }),
+    // The folder is locked: whoever conducts in this name and is gone will not come back as another.
+    conductor: `${hostname()}:${config.dataDir}${opening.share ? `:${opening.share.slot}` : ""}`,
+    // What stays here is meant for this node's own worker.
+    place: (task, placement) =>
+      mayTravel(placement) ? task : { ...task, payload: { ...task.payload, sticky_worker_id: workerId } },
+    retentionMs,
+  });
+  closers.add("the workflows", () => workflows.stop());
   return {
     ...opening,
     folder,
     stores,
     queue,
+    workflows,
+    workerId,
     cache: openLocalCache({ store: stores.cache, clock }),
     table,
     scheduling: await openScheduling(opening, queue, table),

@@ -11,6 +11,7 @@ import type { ServedMethod } from "../peer/rpc.ts";
 import { serve } from "../peer/serve.ts";
 import { serveTaskMethods } from "../task/methods.ts";
 import { p2pTransport } from "../transport/index.ts";
+import { serveWorkflowMethods } from "../workflow/run/methods.ts";
 import type { Foundation } from "./foundation.ts";
 import { discoveryConfig } from "./discovery-config.ts";
 import { isFirst } from "./processes/share.ts";
@@ -110,9 +111,10 @@ function replicate(
 
 /** The table of methods that peers can call. */
 function methodsOf(foundation: Foundation, serving: Serving): readonly ServedMethod[] {
-  const { queue, cache } = foundation;
+  const { queue, cache, workflows } = foundation;
   return [
     ...serveTaskMethods(queue),
+    ...serveWorkflowMethods(workflows),
     ...serveCacheMethods(cache),
     ...foundation.scheduling.methods,
     ...serveReplicaMethods({ store: cache.store, clock: foundation.clock }),

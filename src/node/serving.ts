@@ -8,7 +8,7 @@ import { ShuttingDownError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { abandonOnCancel, type Nursery } from "../nursery/index.ts";
 import { createMcpServer, type McpServer } from "../server/index.ts";
-import { offeredTools } from "../tools/index.ts";
+import { offeredResources, offeredTools } from "../tools/index.ts";
 import {
   type HttpServer,
   memoryPair,
@@ -45,6 +45,7 @@ export async function openServing(foundation: Foundation): Promise<Serving> {
     name: config.name,
     version: VERSION,
     tools: first ? offeredTools(config).map((tool) => first.throughFirst(tool)) : offeredTools(config),
+    resources: offeredResources(config),
     upstreams: mounts,
     context: (caller, call) => toolContext(rooms(), caller, call),
     authority,
@@ -213,6 +214,7 @@ function roomsOf(parts: Parts): NodeRooms {
     startedAtMs: foundation.startedAtMs,
     epochMs: () => foundation.clock.epochMs(),
     queue: foundation.queue,
+    workflows: foundation.workflows,
     cache: foundation.cache,
     table: foundation.table,
     p2p: network.host,

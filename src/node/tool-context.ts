@@ -16,6 +16,8 @@ import type { TaskQueue } from "../task/queue.ts";
 import type { Doctor } from "./doctor.ts";
 import type { ToolContext } from "../tools/tool.ts";
 import type { Scheduler } from "../workflow/scheduler/index.ts";
+import type { LocalWorkflows } from "../workflow/run/local.ts";
+import { remoteWorkflows } from "../workflow/run/remote.ts";
 
 /** What of a node its tools can reach. */
 export interface NodeRooms {
@@ -23,6 +25,7 @@ export interface NodeRooms {
   readonly startedAtMs: number;
   epochMs(): number;
   readonly queue: LocalTaskQueue;
+  readonly workflows: LocalWorkflows;
   readonly cache: SharedCache;
   readonly table: PeerTable;
   readonly p2p: P2pHost | undefined;
@@ -54,6 +57,8 @@ export function toolContext(rooms: NodeRooms, caller: Caller, call: CallFacts): 
       return { running: p2p !== undefined, startedAtMs, listenPort: listenPort(p2p) };
     },
     queue: (target) => queueAt(rooms, target, caller),
+    workflows: (target) =>
+      isHere(rooms, target) ? rooms.workflows.as(callerName(caller)) : remoteWorkflows(rpcOf(rooms), target),
     cache: (target) => (isHere(rooms, target) ? rooms.cache : remoteCache(rpcOf(rooms), target)),
     peerIdOf: async (target) => (isHere(rooms, target) ? rooms.selfPeerId : hostOf(rooms).resolve(target)),
     status: async (target, detail, options) =>

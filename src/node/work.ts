@@ -36,13 +36,8 @@ const WORKER_HOLDER = "worker";
 export const DISCOVERED = "discovered";
 
 /** Starts the worker, unless the configuration says that this node does not work. */
-export async function openWork(
-  foundation: Foundation,
-  serving: Serving,
-  network: Network,
-  workerId: string,
-): Promise<Work> {
-  const { config, clock, logger, nursery, closers, queue } = foundation;
+export async function openWork(foundation: Foundation, serving: Serving, network: Network): Promise<Work> {
+  const { config, clock, logger, nursery, closers, queue, workerId } = foundation;
   const slots = slotsOf(config, foundation.share);
   const own = queue.as(WORKER_HOLDER);
   const idle = { taskTypes: [], models: [], backends: [], slots: 0, running: 0 };

@@ -18,6 +18,7 @@ import { ToolNotFoundError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Listing } from "./listing.ts";
+import type { Resources } from "./resources.ts";
 import type { ProgressListener } from "./upstream.ts";
 
 /** How long a host may keep the list of tools: mounted servers come and go. */
@@ -31,15 +32,17 @@ export interface SdkServerOptions {
   readonly listing: Listing;
   readonly dispatch: Dispatch;
   readonly logger: Logger;
+  /** Absent: the server has none. */
+  readonly resources?: Resources | undefined;
 }
 
 /** Makes an instance that serves `caller`. Not yet connected. */
 export function sdkServer(options: SdkServerOptions, caller: Caller): Server {
-  const { name, version, instructions, listing } = options;
+  const { name, version, instructions, listing, resources } = options;
   const server = new Server(
     { name, version },
     {
-      capabilities: { tools: { listChanged: true } },
+      capabilities: { tools: { listChanged: true }, ...(resources && { resources: {} }) },
       cacheHints: { "tools/list": { ttlMs: LIST_TTL_MS, cacheScope: "private" } },
       ...(instructions !== undefined && { instructions }),
     },
@@ -49,7 +52,16 @@ export function sdkServer(options: SdkServerOptions, caller: Caller): Server {
     const result = await answer(options, caller, request, context);
     return server.projectCallToolResult(result, listing.outputSchemaOf(request.params.name));
   });
+  if (resources) serveResources(server, resources, caller);
   return server;
+}
+
+function serveResources(server: Server, resources: Resources, caller: Caller): void {
+  server.setRequestHandler("resources/list", (_, { mcpReq }) => resources.list(caller, mcpReq.signal));
+  server.setRequestHandler("resources/templates/list", () => resources.templates);
+  server.setRequestHandler("resources/read", ({ params }, { mcpReq }) =>
+    resources.read(params.uri, caller, mcpReq.signal),
+  );
 }
 
 async function answer(

@@ -12,9 +12,11 @@ import type { JsonObject } from "../content/json.ts";
 import { ShuttingDownError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { CancelScope } from "../nursery/index.ts";
+import type { ResourceKind } from "../tools/index.ts";
 import { Attachment } from "./attachment.ts";
 import { createDispatch, type DispatchOptions, type ToolCallOptions } from "./dispatch.ts";
 import { createListing } from "./listing.ts";
+import { createResources } from "./resources.ts";
 import { asResultText } from "./result.ts";
 import { sdkServer, type SdkServerOptions } from "./sdk-server.ts";
 
@@ -24,6 +26,8 @@ export interface McpServerOptions extends DispatchOptions {
   readonly version: string;
   /** What a model should know before it uses the tools. */
   readonly instructions?: string | undefined;
+  /** What hosts can read. Default: nothing. */
+  readonly resources?: readonly ResourceKind[] | undefined;
 }
 
 /**
@@ -68,7 +72,9 @@ export function createMcpServer(options: McpServerOptions): McpServer {
   const { upstreams, authority, logger } = options;
   const listing = createListing(options.tools, upstreams, authority, logger);
   const dispatch = createDispatch(options);
-  const connections = new Connections({ ...options, listing, dispatch });
+  const kinds = options.resources ?? [];
+  const resources = kinds.length === 0 ? undefined : createResources(kinds, options);
+  const connections = new Connections({ ...options, listing, dispatch, resources });
   const unsubscribe = upstreams?.onChanged(() => {
     listing.refresh();
     connections.toolsChanged();

@@ -1,14 +1,16 @@
-/** What every engine offers: the three stores of a node over one place to keep things. */
+/** What every engine offers: the stores of a node over one place to keep things. */
 import type { CacheBounds, CacheStore } from "../cache/store.ts";
 import { StoreClosedError } from "../errors.ts";
 import type { OutboxStore } from "../task/outbox.ts";
 import type { TaskStore } from "../task/store.ts";
+import type { WorkflowStore } from "../workflow/run/store.ts";
 
 /** The stores of one node. */
 export interface Stores extends AsyncDisposable {
   readonly tasks: TaskStore;
   readonly outbox: OutboxStore;
   readonly cache: CacheStore;
+  readonly workflows: WorkflowStore;
   /** The engine's name, as in the configuration. */
   readonly engine: string;
   /**

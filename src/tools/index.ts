@@ -21,15 +21,27 @@ import { submitDockerGithub } from "./taskqueue/submit-docker-github.ts";
 import { submitDockerHub } from "./taskqueue/submit-docker-hub.ts";
 import { submit } from "./taskqueue/submit.ts";
 import { waitTask } from "./taskqueue/wait-task.ts";
+import { workflowApprove } from "./workflow/approve.ts";
+import { workflowCancel } from "./workflow/cancel.ts";
 import { checkWorkflowTags } from "./workflow/check-workflow-tags.ts";
+import { workflowExplain } from "./workflow/explain.ts";
 import { getMerkleClock } from "./workflow/get-merkle-clock.ts";
 import { getNextTask } from "./workflow/get-next-task.ts";
+import { workflowList } from "./workflow/list.ts";
 import { markTaskComplete } from "./workflow/mark-task-complete.ts";
+import { workflowReplay } from "./workflow/replay.ts";
+import { workflowRetry } from "./workflow/retry.ts";
+import { workflowRun } from "./workflow/run.ts";
 import { schedulerStatus } from "./workflow/scheduler-status.ts";
+import { workflowShow } from "./workflow/show.ts";
 import { submitTask } from "./workflow/submit-task.ts";
 import { updatePeerState } from "./workflow/update-peer-state.ts";
+import { taskResource } from "./taskqueue/resource.ts";
+import { workflowResource } from "./workflow/resource.ts";
+import type { ResourceKind } from "./resource.ts";
 import type { Tool } from "./tool.ts";
 
+export type { ResourceKind, ResourceLine } from "./resource.ts";
 export {
   DEFAULT_DEADLINE_MS,
   defineTool,
@@ -51,6 +63,14 @@ export const allTools: readonly Tool[] = [
   listTasks,
   cancelTask,
   callTool,
+  workflowRun,
+  workflowList,
+  workflowShow,
+  workflowCancel,
+  workflowRetry,
+  workflowApprove,
+  workflowExplain,
+  workflowReplay,
   listPeers,
   doctor,
   why,
@@ -75,8 +95,19 @@ export const allTools: readonly Tool[] = [
   getMerkleClock,
 ];
 
-/** The tools of the workflow scheduler. */
+/** All kinds of resources of a node. */
+export const allResources: readonly ResourceKind[] = [workflowResource, taskResource];
+
+/** The tools of workflows and of the workflow scheduler. */
 const WORKFLOW_TOOLS: readonly Tool[] = [
+  workflowRun,
+  workflowList,
+  workflowShow,
+  workflowCancel,
+  workflowRetry,
+  workflowApprove,
+  workflowExplain,
+  workflowReplay,
   schedulerStatus,
   submitTask,
   getNextTask,
@@ -86,7 +117,7 @@ const WORKFLOW_TOOLS: readonly Tool[] = [
   getMerkleClock,
 ];
 
-/** The tools that are about peers; all others but the scheduler's are the task queue's. */
+/** The tools that are about peers; all others but those of workflows are the task queue's. */
 const PEER_TOOLS: readonly Tool[] = [listPeers, doctor, why];
 
 /** Which groups of tools are offered. */
@@ -106,4 +137,9 @@ export function offeredTools({ p2pTools, taskqueueTools, workflowTools }: Offere
     if (WORKFLOW_TOOLS.includes(tool)) return workflowTools;
     return taskqueueTools || PEER_TOOLS.includes(tool);
   });
+}
+
+/** The resources that go with the tools that are offered. */
+export function offeredResources({ p2pTools, taskqueueTools }: OfferedGroups): readonly ResourceKind[] {
+  return p2pTools && taskqueueTools ? allResources : [];
 }

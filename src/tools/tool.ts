@@ -12,6 +12,7 @@ import type { PeerDiagnosis } from "../peer/trace.ts";
 import type { OutboxEntry } from "../task/outbox.ts";
 import type { TaskQueue } from "../task/queue.ts";
 import type { Scheduler } from "../workflow/scheduler/index.ts";
+import type { Workflows } from "../workflow/run/workflows.ts";
 
 /** How an attempt ended, when no lease is named with it. */
 export type UnfencedOutcome = OutboxEntry["outcome"];
@@ -42,6 +43,8 @@ export interface ToolContext {
    * @throws LeaseTokenRequiredError (also for any other node's queue), LeaseLostError, TaskNotFoundError, TaskFinishedError
    */
   completeUnfenced(target: PeerTarget, taskId: string, outcome: UnfencedOutcome): Promise<void>;
+  /** The workflows at `target`; this node's own if the target names nobody. */
+  workflows(target: PeerTarget): Workflows;
   /** The cache at `target`; this node's own if the target names nobody. */
   cache(target: PeerTarget): SharedCache;
   /** The peer id of whoever serves `target`: this node's own if the target names nobody. */

@@ -10,6 +10,14 @@ export {
   parseClock,
   VectorClock,
 } from "./clock.ts";
+export { defineWorkflow, parseWorkflow } from "./definition/parse.ts";
+export type {
+  Workflow,
+  WorkflowInput,
+  WorkflowStep,
+  WorkflowStepText,
+  WorkflowText,
+} from "./definition/workflow.ts";
 export { combinedHash, hammingDistance, peerHash, taskHash, workflowTaskHash } from "./hashes.ts";
 export { LegacyOrder } from "./legacy-order.ts";
 export { legacyOwner } from "./legacy-owner.ts";

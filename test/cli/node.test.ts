@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -70,6 +71,25 @@ describe("commands of a running node", { concurrency: 3 }, () => {
     const other = await run("submit", "echo", '{"other":1}', "--key", "k1", "--json");
     assert.equal(other.code, 1);
     assert.equal(failureSchema.parse(JSON.parse(other.stdout)).error_code, "E_IDEMPOTENCY_CONFLICT");
+  });
+
+  it("run a workflow file and print its output, or say where the file is wrong", async () => {
+    const file = join(home.dir, "flow.yaml");
+    const step = "steps: [{ id: a, task: echo, payload: { to: '${{ inputs.who }}' } }]";
+    await writeFile(
+      file,
+      `name: hello\ninputs: { who: {} }\n${step}\noutput: "\${{ steps.a.result.echo.to }}!"\n`,
+    );
+    const { code, stdout, stderr } = await run("flow", "run", file, "who=world", "--follow");
+    assert.equal(code, 0, stderr);
+    assert.equal(JSON.parse(stdout), "world!");
+    assert.match(stderr, /^run ([0-9a-f]{32})$[^]*^a: completed$/m);
+    const [, runId = ""] = /^run ([0-9a-f]{32})$/m.exec(stderr) ?? [];
+    assert.match((await run("flow", "replay", runId)).stdout, /all the same/);
+    await writeFile(file, `name: hello\n${step}\n`);
+    const wrong = await run("flow", "check", file);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /flow\.yaml:2:45: unknown-reference: .*no input 'who'/);
   });
 
   it("exit 6 when the time is up, with the id and the command that goes on waiting", async () => {

@@ -13,7 +13,8 @@ import { type CallFacts, createMcpServer, type McpServer, type Upstream } from "
 import { openMemoryStores, type Stores } from "../../src/store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../../src/task/local.ts";
 import { openTestScheduler } from "../support/scheduler.ts";
-import { allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
+import { openWorkflows } from "../../src/workflow/run/local.ts";
+import { allResources, allTools, type Tool, type ToolContext } from "../../src/tools/index.ts";
 
 /** What a test may change about its node. */
 export interface SmallNodeOptions {
@@ -66,6 +67,13 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
   const host = openHost({ clock });
   const { nursery } = host;
   const local = openLocalQueue({ store: stores.tasks, nursery, clock });
+  const flows = openWorkflows({
+    store: stores.workflows,
+    queue: local.queue,
+    nursery,
+    clock,
+    conductor: SELF,
+  });
   const cache = openLocalCache({ store: stores.cache, clock });
   const heartbeats: string[] = [];
 
@@ -82,6 +90,10 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     queue(target) {
       requireHere(target);
       return local.as(callerName(caller));
+    },
+    workflows(target) {
+      requireHere(target);
+      return flows.as(callerName(caller));
     },
     cache(target) {
       requireHere(target);
@@ -119,6 +131,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     name: "small",
     version: "0.0.0",
     tools,
+    resources: allResources,
     ...(upstreams && { upstreams }),
     context,
     authority: createAuthority(),
@@ -138,6 +151,7 @@ export async function openSmallNode(options: SmallNodeOptions = {}): Promise<Sma
     },
     async [Symbol.asyncDispose]() {
       await server.close();
+      await flows.stop();
       await local.stop();
       await host.close();
       await stores.close();

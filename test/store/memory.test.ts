@@ -5,6 +5,7 @@ import { lifetimeConformance } from "./conformance/lifetime.ts";
 import { modelConformance } from "./conformance/model.ts";
 import { outboxStoreConformance } from "./conformance/outbox.ts";
 import { taskStoreConformance } from "./conformance/tasks.ts";
+import { workflowStoreConformance } from "./conformance/workflows.ts";
 
 async function open(): Promise<Stores> {
   return openMemoryStores();
@@ -16,4 +17,5 @@ describe("memory engine", () => {
   cacheStoreConformance(async (cacheBounds) => openMemoryStores({ cacheBounds }));
   lifetimeConformance(open);
   modelConformance(open);
+  workflowStoreConformance(open);
 });

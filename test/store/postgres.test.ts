@@ -7,6 +7,7 @@ import { lifetimeConformance } from "./conformance/lifetime.ts";
 import { modelConformance } from "./conformance/model.ts";
 import { outboxStoreConformance } from "./conformance/outbox.ts";
 import { taskStoreConformance } from "./conformance/tasks.ts";
+import { workflowStoreConformance } from "./conformance/workflows.ts";
 
 describe("postgres engine", { skip: noPostgres, timeout: 600_000 }, () => {
   let server: PostgresServer | undefined;
@@ -25,4 +26,5 @@ describe("postgres engine", { skip: noPostgres, timeout: 600_000 }, () => {
   cacheStoreConformance(open);
   lifetimeConformance(() => open());
   modelConformance(() => open());
+  workflowStoreConformance(() => open());
 });

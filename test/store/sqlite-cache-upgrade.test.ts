@@ -13,6 +13,8 @@ const FIRST_VERSION = `
   ALTER TABLE outcomes DROP COLUMN progress_crc;
   ALTER TABLE outbox DROP COLUMN crc;
   ALTER TABLE tasks DROP COLUMN lease_ms;
+  DROP TABLE workflow_runs;
+  DROP TABLE workflow_events;
   DROP TABLE cache_entries;
   DROP TABLE cache_node;
   UPDATE cache_sums SET entries = 0, bytes = 0;

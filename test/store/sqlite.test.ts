@@ -9,6 +9,7 @@ import { lifetimeConformance } from "./conformance/lifetime.ts";
 import { modelConformance } from "./conformance/model.ts";
 import { outboxStoreConformance } from "./conformance/outbox.ts";
 import { taskStoreConformance } from "./conformance/tasks.ts";
+import { workflowStoreConformance } from "./conformance/workflows.ts";
 
 describe("sqlite engine", () => {
   const folder = mkdtempSync(join(tmpdir(), "mcpp-store-"));
@@ -23,4 +24,5 @@ describe("sqlite engine", () => {
   cacheStoreConformance(open);
   lifetimeConformance(() => open());
   modelConformance(() => open());
+  workflowStoreConformance(() => open());
 });

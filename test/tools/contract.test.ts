@@ -11,8 +11,8 @@ import { priorityOf } from "../../src/task/payload-settings.ts";
 import { allTools } from "../../src/tools/index.ts";
 import { openSmallNode, type SmallNode, STRANGER } from "../server/support.ts";
 
-/** Models get the whole list with every conversation: about 13,000 tokens. The scheduler's seven tools cost 2,000. */
-const MAX_LIST_BYTES = 56_000;
+/** Models get the whole list with every conversation: about 15,000 tokens. Workflows cost 2,500, the scheduler's seven tools 2,000. */
+const MAX_LIST_BYTES = 66_000;
 
 /** The 14 tools of contract.md 1.2 and the 7 of 1.3 with their arguments, and ours with theirs. `*` marks what is required. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
@@ -38,6 +38,14 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   p2p_check_workflow_tags: "tags*",
   p2p_update_peer_state: "peer_id* clock_data*",
   p2p_get_merkle_clock: "",
+  workflow_run: "workflow* inputs idempotency_key wait_s remote_multiaddr remote_peer_id",
+  workflow_list: "state workflow waits_for_approval limit cursor remote_multiaddr remote_peer_id",
+  workflow_show: "run_id* wait_s after events_after remote_multiaddr remote_peer_id",
+  workflow_cancel: "run_id* reason remote_multiaddr remote_peer_id",
+  workflow_retry: "run_id* from remote_multiaddr remote_peer_id",
+  workflow_approve: "run_id* step* approved* comment value remote_multiaddr remote_peer_id",
+  workflow_explain: "run_id* remote_multiaddr remote_peer_id",
+  workflow_replay: "run_id* remote_multiaddr remote_peer_id",
   list_peers:
     "include_capabilities capabilities_timeout_s capabilities_detail discover discovery_timeout_s discovery_methods limit",
   p2p_doctor: "",
@@ -65,6 +73,14 @@ const CALLS: readonly (readonly [tool: string, args: JsonObject, grant: string])
   ["p2p_taskqueue_renew_task", { task_id: "x", lease_token: 1 }, "work"],
   ["p2p_taskqueue_release_task", { task_id: "x", lease_token: 1 }, "work"],
   ["p2p_taskqueue_heartbeat", { peer_id: "p" }, "work"],
+  ["workflow_run", { workflow: "" }, "submit"],
+  ["workflow_cancel", { run_id: "x" }, "submit"],
+  ["workflow_retry", { run_id: "x" }, "submit"],
+  ["workflow_approve", { run_id: "x", step: "s", approved: true }, "submit"],
+  ["workflow_list", {}, "observe"],
+  ["workflow_show", { run_id: "x" }, "observe"],
+  ["workflow_explain", { run_id: "x" }, "observe"],
+  ["workflow_replay", { run_id: "x" }, "observe"],
   ["p2p_taskqueue_list_tasks", {}, "observe"],
   ["p2p_taskqueue_get_task", { task_id: "x" }, "observe"],
   ["p2p_taskqueue_wait_task", { task_id: "x" }, "observe"],

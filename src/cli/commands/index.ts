@@ -10,6 +10,15 @@ import { cancel } from "./cancel.ts";
 import { configShow } from "./config-show.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { flowApprove } from "./flow-approve.ts";
+import { flowCancel } from "./flow-cancel.ts";
+import { flowCheck } from "./flow-check.ts";
+import { flowExplain } from "./flow-explain.ts";
+import { flowList } from "./flow-list.ts";
+import { flowReplay } from "./flow-replay.ts";
+import { flowRetry } from "./flow-retry.ts";
+import { flowRun } from "./flow-run.ts";
+import { flowShow } from "./flow-show.ts";
 import { id } from "./id.ts";
 import { peers } from "./peers.ts";
 import { serve } from "./serve.ts";
@@ -38,6 +47,15 @@ export const commands: readonly Command[] = [
   wait,
   tasks,
   cancel,
+  flowRun,
+  flowCheck,
+  flowList,
+  flowShow,
+  flowApprove,
+  flowCancel,
+  flowRetry,
+  flowExplain,
+  flowReplay,
   cacheGet,
   cacheSet,
   cacheHas,

@@ -27,6 +27,12 @@ const OF_FIRST: ReadonlySet<string> = new Set([
   "p2p_taskqueue_status",
   "p2p_taskqueue_heartbeat",
   "p2p_taskqueue_call_tool",
+  "p2p_scheduler_status",
+  "p2p_submit_task",
+  "p2p_get_next_task",
+  "p2p_mark_task_complete",
+  "p2p_update_peer_state",
+  "p2p_get_merkle_clock",
 ]);
 /** Arguments that name another node; not empty, they need the peers. */
 const TARGETS = ["remote_multiaddr", "remote_peer_id", "peer_id"];

@@ -4,6 +4,7 @@ import { DEFAULT_CACHE_BOUNDS, Lifetime, type Stores } from "../stores.ts";
 import { MemoryCacheStore } from "./cache.ts";
 import { MemoryOutboxStore } from "./outbox.ts";
 import { MemoryTaskStore } from "./tasks.ts";
+import { MemoryWorkflowStore } from "./workflows.ts";
 
 /** What the memory engine can be told. */
 export interface MemoryStoreOptions {
@@ -22,6 +23,7 @@ export function openMemoryStores(options: MemoryStoreOptions = {}): Stores {
     tasks: new MemoryTaskStore(lifetime),
     outbox: new MemoryOutboxStore(lifetime),
     cache: new MemoryCacheStore(lifetime, options.cacheBounds ?? DEFAULT_CACHE_BOUNDS),
+    workflows: new MemoryWorkflowStore(lifetime),
     close,
     [Symbol.asyncDispose]: close,
   };

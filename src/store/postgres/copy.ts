@@ -87,6 +87,19 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     created_ms: "float8",
     crc: "bigint",
   },
+  workflow_runs: {
+    seq: "bigint",
+    id: "text",
+    workflow: "text",
+    state: "text",
+    length: "integer",
+    asking: "integer",
+    idempotency_key: "text",
+    digest: "text",
+    created_ms: "float8",
+    updated_ms: "float8",
+  },
+  workflow_events: { run: "bigint", n: "integer", event: "text", crc: "bigint" },
 };
 
 /** What to copy where. */
@@ -105,6 +118,8 @@ export interface CopyReport {
   readonly outbox: number;
   /** Entries of the cache, with tombstones. */
   readonly cache: number;
+  /** Runs of workflows; nobody conducts them until a node opens the database. */
+  readonly runs: number;
 }
 
 /**
@@ -132,10 +147,11 @@ export async function copySqliteToPostgres({ path, url, owner }: CopyOptions): P
       connection.all("SELECT * FROM outbox ORDER BY n"),
       (row) => ({ ...row, owner }),
     );
+    const runs = await copyRuns(connection, client);
     await setNumbers(connection, client);
     await compare(connection, client, owner);
     await client.query("COMMIT");
-    return { tasks, outbox, cache };
+    return { tasks, outbox, cache, runs };
   } catch (error) {
     throw storeError(error, address.shown);
   } finally {
@@ -148,9 +164,11 @@ const filledRow = z.object({ filled: z.boolean() });
 
 /** Locks the tables, so that no node begins to work with what is not whole yet. */
 async function requireEmpty(client: Client, owner: string): Promise<void> {
-  await client.query("LOCK TABLE tasks, cache_node, cache_entries, outbox, task_counts IN EXCLUSIVE MODE");
+  await client.query(
+    "LOCK TABLE tasks, cache_node, cache_entries, outbox, task_counts, workflow_runs IN EXCLUSIVE MODE",
+  );
   const { rows } = await client.query(
-    `SELECT EXISTS (SELECT 1 FROM tasks) OR EXISTS (SELECT 1 FROM cache_entries)
+    `SELECT EXISTS (SELECT 1 FROM tasks) OR EXISTS (SELECT 1 FROM workflow_runs) OR EXISTS (SELECT 1 FROM cache_entries)
          OR EXISTS (SELECT 1 FROM outbox WHERE owner = $1) AS filled`,
     [owner],
   );
@@ -199,6 +217,22 @@ async function copyCache(connection: Connection, client: Client): Promise<number
   }
 }
 
+async function copyRuns(connection: Connection, client: Client): Promise<number> {
+  const runs = connection.all("SELECT * FROM workflow_runs ORDER BY seq");
+  await copyRows(client, "workflow_runs", runs);
+  for (const { seq } of runs) {
+    for (let after = 0; ;) {
+      const sql = "SELECT * FROM workflow_events WHERE run = :seq AND n > :after ORDER BY n LIMIT :limit";
+      const events = connection.all(sql, { seq: Number(seq), after, limit: BATCH });
+      const last = events.at(-1);
+      if (!last) break;
+      await copyRows(client, "workflow_events", events);
+      after = Number(last["n"]);
+    }
+  }
+  return runs.length;
+}
+
 async function copyRows(
   client: Client,
   table: string,
@@ -226,6 +260,9 @@ async function setNumbers(connection: Connection, client: Client): Promise<void>
   const numbers = parsed(
     numberRow,
     connection.get(`SELECT ${given("tasks")} AS tasks, ${given("outbox")} AS outbox`),
+  );
+  await client.query(
+    "SELECT setval(pg_get_serial_sequence('workflow_runs', 'seq'), 1 + (SELECT coalesce(max(seq), 0) FROM workflow_runs), false)",
   );
   const node = parsed(nodeRow, connection.get("SELECT clock, floor, changes FROM cache_node"));
   await client.query(

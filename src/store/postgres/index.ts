@@ -16,6 +16,7 @@ import { storeError } from "./failure.ts";
 import { migrate } from "./migrations.ts";
 import { PostgresOutboxStore } from "./outbox.ts";
 import { PostgresTaskStore } from "./tasks.ts";
+import { PostgresWorkflowStore } from "./workflows.ts";
 
 /** The first version that the statements were written for. */
 const MIN_SERVER_VERSION = 15;
@@ -81,7 +82,8 @@ async function openStores(
       await database.close();
     };
     const outbox = new PostgresOutboxStore({ database, lifetime, logger, owner });
-    return { engine: "postgres", tasks, outbox, cache, close, [Symbol.asyncDispose]: close };
+    const workflows = new PostgresWorkflowStore({ database, bell, lifetime });
+    return { engine: "postgres", tasks, outbox, cache, workflows, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await bell.close();
     await database.close();

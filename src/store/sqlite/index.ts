@@ -8,6 +8,7 @@ import { Neighbours } from "./neighbours.ts";
 import { openDatabase } from "./open.ts";
 import { SqliteOutboxStore } from "./outbox.ts";
 import { SqliteTaskStore } from "./tasks.ts";
+import { SqliteWorkflowStore } from "./workflows.ts";
 
 /** What the SQLite engine can be told. */
 export interface SqliteStoreOptions {
@@ -44,6 +45,7 @@ export async function openSqliteStores(options: SqliteStoreOptions): Promise<Sto
     tasks: new SqliteTaskStore(connection, commits, lifetime, neighbours),
     outbox: new SqliteOutboxStore(connection, commits, lifetime, logger),
     cache: new SqliteCacheStore(connection, commits, lifetime, options.cacheBounds ?? DEFAULT_CACHE_BOUNDS),
+    workflows: new SqliteWorkflowStore(connection, commits, lifetime, neighbours),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -167,6 +167,34 @@ const NO_TRIGGERS = `
   DROP TRIGGER IF EXISTS task_moved;
   DROP TRIGGER IF EXISTS task_deleted;`;
 
+/**
+ * Runs of workflows. The row says where a run is and who conducts it; its log is beside it, and only grows. An
+ * instance is a process; who has the name of a conductor that is gone need not wait for the end of its lease.
+ */
+const WORKFLOWS = `
+  CREATE TABLE workflow_runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    state TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    asking INTEGER NOT NULL,
+    idempotency_key TEXT,
+    digest TEXT NOT NULL,
+    conductor TEXT,
+    instance TEXT,
+    until_ms REAL,
+    created_ms REAL NOT NULL,
+    updated_ms REAL NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX workflow_runs_key ON workflow_runs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+  CREATE INDEX workflow_runs_running ON workflow_runs (instance, until_ms) WHERE state = 'running';
+  CREATE INDEX workflow_runs_ended ON workflow_runs (updated_ms) WHERE state <> 'running';
+  CREATE TABLE workflow_events (
+    run INTEGER NOT NULL, n INTEGER NOT NULL, event TEXT NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (run, n)
+  ) STRICT;`;
+
 /** In the order in which they are taken. The database is at version n once the first n were. */
 const MIGRATIONS: readonly string[] = [
   TASKS + CACHE + OUTBOX,
@@ -174,6 +202,7 @@ const MIGRATIONS: readonly string[] = [
   CHECKSUMS,
   LEASE_LENGTH,
   NO_TRIGGERS,
+  WORKFLOWS,
 ];
 
 const versionRow = z.object({ user_version: z.int() });

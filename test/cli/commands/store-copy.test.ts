@@ -8,7 +8,7 @@ import { spawnMcpp, temporaryFolder } from "../../support/node-process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../../support/postgres.ts";
 
 /** Everything that a queue and a cache show. */
-async function contents({ tasks, cache }: Stores): Promise<unknown> {
+async function contents({ tasks, cache, workflows }: Stores): Promise<unknown> {
   const { tasks: listed } = await tasks.list({ limit: 500 });
   const { marks } = await cache.changes(0, 100);
   return {
@@ -16,6 +16,8 @@ async function contents({ tasks, cache }: Stores): Promise<unknown> {
     leases: await Promise.all(listed.map(({ id }) => tasks.leaseOf(id))),
     stats: await tasks.stats(100),
     marks,
+    runs: (await workflows.list({ limit: 9 })).runs,
+    log: await workflows.events("run", 0, 9),
     records: await cache.records(
       marks.map(({ key }) => key),
       100,
@@ -81,6 +83,9 @@ describe("mcpp store copy", { skip: noPostgres, timeout: 120_000 }, () => {
         outcome: { kind: "completed", result: {} },
         createdAtMs: 0,
       });
+      const workflow = { name: "w", steps: [{ id: "a", task: "t" }] };
+      const started = { kind: "started", workflow, inputs: {}, by: "me", seq: 1, atMs: 5 } as const;
+      await stores.workflows.create({ id: "run", workflow: "w", digest: "d" }, started, 5);
       original = await contents(stores);
     }
     const { code, text } = await copy(folder.path, data);
