@@ -7,7 +7,7 @@ import type { Multiaddr } from "@multiformats/multiaddr";
 import { Access, type AccessLists } from "./access.ts";
 import { type AddressLedger, type Admitted, ipOf } from "./address-ledger.ts";
 import type { Budgets, PeerBudget } from "./budget.ts";
-import { isLoopbackAddr } from "./address-scope.ts";
+import { ipScope, isLoopbackAddr } from "./address-scope.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { OffenceKind, Offences } from "./offences.ts";
 
@@ -59,6 +59,15 @@ export class Gate implements ConnectionGater {
   denyDialMultiaddr = (address: Multiaddr): boolean => {
     const ip = ipOf(address);
     return ip !== undefined && this.#access.refusesAddress(ip) !== undefined;
+  };
+
+  /** Whether a socket from this IP address is refused before anything is made for it. */
+  refusesSocket = (ip: string): boolean => {
+    const refusal = this.#access.refusesAddress(ip);
+    if (refusal !== undefined) return this.#refuse(ip, refusal, "its address is refused");
+    if (this.#options.trustLoopback && ipScope(ip) === "loopback") return false;
+    const reason = this.#options.addresses.wouldRefuse(ip);
+    return reason !== undefined && this.#refuse(ip, "too many connections", reason);
   };
 
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {

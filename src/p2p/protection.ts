@@ -7,6 +7,7 @@ import type { Logger } from "../logger.ts";
 import type { AccessLists } from "./access.ts";
 import { AddressLedger } from "./address-ledger.ts";
 import { Budgets, type PeerBudget } from "./budget.ts";
+import { Door } from "./door.ts";
 import { Gate } from "./gate.ts";
 import { guardedMuxer } from "./guarded-muxer.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
@@ -46,6 +47,11 @@ export class Protection {
   /** What libp2p asks whom to let in. */
   get gater(): ConnectionGater {
     return this.#gate;
+  }
+
+  /** What the sockets of a listener are refused by before libp2p sees them. */
+  get door(): Door {
+    return new Door(this.#gate.refusesSocket);
   }
 
   /** A muxer whose connections are watched. */
