@@ -84,6 +84,7 @@ export async function readAnnounce(file: string): Promise<Announcement | undefin
 export function announceFileDiscovery(files: readonly string[]): Discovery {
   return {
     name: "announce-file",
+    trust: "owner",
     async find(peerId, signal) {
       const hints: PeerHint[] = [];
       for (const file of files) {

@@ -62,7 +62,7 @@ export class PeerBudget {
     this.goneAtMs = clock.now();
   }
 
-  /** Whether it may do more than ask for status, or we turned to it ourselves. */
+  /** Whether it may do more than ask for status, or we work with it. */
   get isKnown(): boolean {
     return this.#known;
   }
@@ -70,14 +70,15 @@ export class PeerBudget {
   /** It may do more than ask for status: from now on it has the allowance of a peer that is known. */
   markKnown(): void {
     this.#trusted = true;
-    this.markDialled();
+    this.markUsed();
   }
 
   /**
-   * This node has turned to it: from now on its bytes and streams, which answers need, have the allowance of a peer that
-   * is known. What it asks has not, because it is enough to be found to be dialled.
+   * This node works with it, by a call or as a relay: from now on its bytes and streams, which answers need, have the
+   * allowance of a peer that is known. What it asks has not. To have been dialled or to be asked whether it is there is
+   * not enough: for that it is enough to be found.
    */
-  markDialled(): void {
+  markUsed(): void {
     if (this.#known) return;
     this.#known = true;
     this.#muxedRate = undefined;

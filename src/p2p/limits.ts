@@ -111,5 +111,11 @@ export const DEFAULT_P2P_LIMITS: P2pLimits = {
   upgradeMs: P2P_LIMITS.upgradeMs.value,
   maxDials: P2P_LIMITS.maxDials.value,
   addressDialMs: P2P_LIMITS.addressDialMs.value,
+  hearsayBurst: P2P_LIMITS.hearsayBurst.value,
+  hearsayPerSecond: P2P_LIMITS.hearsayPerSecond.value,
+  hearsayHostBurst: P2P_LIMITS.hearsayHostBurst.value,
+  hearsayHostPerSecond: P2P_LIMITS.hearsayHostPerSecond.value,
+  hearsayNetBurst: P2P_LIMITS.hearsayNetBurst.value,
+  hearsayNetPerSecond: P2P_LIMITS.hearsayNetPerSecond.value,
   monitorMs: P2P_LIMITS.monitorMs.value,
 };

@@ -10,6 +10,7 @@ import { Budgets, type PeerBudget } from "./budget.ts";
 import { Door } from "./door.ts";
 import { Gate } from "./gate.ts";
 import { guardedMuxer } from "./guarded-muxer.ts";
+import { Hearsay } from "./hearsay.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import type { P2pLimits } from "./limits.ts";
 import { Offences } from "./offences.ts";
@@ -27,6 +28,7 @@ export interface ProtectionOptions {
 export class Protection {
   readonly budgets: Budgets;
   readonly offences: Offences;
+  readonly hearsay: Hearsay;
   readonly #addresses: AddressLedger;
   readonly #gate: Gate;
   readonly #options: ProtectionOptions;
@@ -40,8 +42,10 @@ export class Protection {
     const onKeptOut = (peerId: string, reason: string): void => this.#keepOut(peerId, reason);
     this.budgets = new Budgets({ clock, limits, offences: this.offences, onKeptOut });
     this.#addresses = new AddressLedger(clock, limits);
-    const { budgets, offences } = this;
-    this.#gate = new Gate({ limits, budgets, addresses: this.#addresses, offences, trustLoopback }, access);
+    this.hearsay = new Hearsay({ clock, limits });
+    const { budgets, offences, hearsay } = this;
+    const rules = { limits, budgets, addresses: this.#addresses, offences, hearsay, trustLoopback };
+    this.#gate = new Gate(rules, access);
   }
 
   /** What libp2p asks whom to let in. */

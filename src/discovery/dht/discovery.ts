@@ -52,6 +52,8 @@ export interface DhtDiscoveryOptions {
   readonly oldKey: Uint8Array | undefined;
   /** How many nodes are configured by which to enter. */
   readonly entries: number;
+  /** Whether anybody on the internet is in it. */
+  readonly isPublic: boolean;
   /** Whether an address of this node may be told to the DHT. */
   readonly mayTell: (address: Multiaddr) => boolean;
 }
@@ -85,6 +87,7 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
 
   const discovery: Discovery = {
     name: "dht",
+    trust: options.isPublic ? "public" : undefined,
     async find(peerId, signal) {
       if (peerId === ownPeerId) return [];
       const known = (maxAgeMs?: number): readonly PeerHint[] =>
