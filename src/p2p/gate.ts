@@ -63,6 +63,9 @@ export class Gate implements ConnectionGater {
 
   /** Whether a socket from this IP address is refused before anything is made for it. */
   refusesSocket = (ip: string): boolean => {
+    // libp2p has no way to write the zone behind such an address, and closes the socket without a word.
+    if (ip.includes("%"))
+      return this.#refuse(ip, "from a link-local address", "connections need an address without a zone");
     const refusal = this.#access.refusesAddress(ip);
     if (refusal !== undefined) return this.#refuse(ip, refusal, "its address is refused");
     if (this.#options.trustLoopback && ipScope(ip) === "loopback") return false;

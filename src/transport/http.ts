@@ -179,6 +179,21 @@ function requireLoopback(host: string): void {
   });
 }
 
+/**
+ * Finds out whether a port can be had, before a node opens all that has to be closed again if it cannot.
+ *
+ * @throws {@link ConfigError} if it cannot
+ */
+export async function requirePort(host: string, port: number): Promise<void> {
+  requireLoopback(host);
+  if (port === 0) return;
+  const server = createServer();
+  await listen(server, host, port);
+  const closed = once(server, "close");
+  server.close();
+  await closed;
+}
+
 async function listen(server: Server, host: string, port: number): Promise<void> {
   try {
     const listening = once(server, "listening");

@@ -6,6 +6,7 @@ export {
   type HttpOptions,
   type HttpServer,
   MAX_HTTP_BODY_BYTES,
+  requirePort,
   startHttp,
 } from "./http.ts";
 export { memoryPair } from "./memory.ts";
