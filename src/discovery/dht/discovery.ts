@@ -268,10 +268,19 @@ async function takeBack({ dht, key }: DhtDiscoveryOptions): Promise<void> {
   await dht.cancelReprovide(key);
 }
 
+/** Addresses of one provider that are kept; anybody may say that a node has thousands. */
+export const MAX_PROVIDER_ADDRESSES = 16;
+/** One through a relay with a certificate hash has under 300. */
+const MAX_ADDRESS_CHARS = 512;
+
 /** One hint, or none if there is no address. */
-function hintsOf({ peerId, multiaddrs }: Provider): PeerHint[] {
+export function hintsOf({ peerId, multiaddrs }: Provider): PeerHint[] {
   const id = peerId.toString();
   const end = `/p2p/${id}`;
-  const texts = multiaddrs.map(String).map((text) => (text.endsWith(end) ? text : text + end));
+  const texts = multiaddrs
+    .map(String)
+    .filter((text) => text.length <= MAX_ADDRESS_CHARS)
+    .slice(0, MAX_PROVIDER_ADDRESSES)
+    .map((text) => (text.endsWith(end) ? text : text + end));
   return texts.length === 0 ? [] : [{ peerId: id, multiaddrs: texts, method: "dht" }];
 }
