@@ -22,7 +22,7 @@ describe("a crowd of identities from one address", { timeout: 60_000 }, () => {
         await until(() => host.stats().connections <= 4);
         assert.deepEqual(await friend.rpc.call(target, hello, { value: 2 }), { value: 2 });
       } finally {
-        await Promise.all(crowd.map(({ node }) => node.stop()));
+        await Promise.all(crowd.map(async ({ node }) => node.stop()));
       }
     }));
 
