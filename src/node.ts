@@ -18,7 +18,7 @@ import { openWork } from "./node/work.ts";
 import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
-import type { SessionRecord } from "./transport/index.ts";
+import { requirePort, type SessionRecord } from "./transport/index.ts";
 import type { Workflows } from "./workflow/run/workflows.ts";
 
 /** A running node. */
@@ -106,6 +106,8 @@ async function open(config: NodeConfig, opening: Opening): Promise<Node> {
     ...common,
     authority: createAuthority({ allowPeers: config.allowPeers }),
   });
+  // After the store, whose lock says it better if the other process is this very node.
+  if (config.http && share === undefined) await requirePort(config.host, config.port);
   const serving = await openServing(foundation);
   const network = await openNetwork(foundation, serving);
   const work = await openWork(foundation, serving, network);

@@ -12,6 +12,9 @@ import { parseJson, readSmallFile, removeIfStill, replaceFile } from "./files.ts
 import { hasEnded, thisWriter, type Writer, writerFields } from "./writer.ts";
 import { examineAnnounce } from "./examine-announce.ts";
 
+/** More addresses of one peer than this are not dialled. */
+const MAX_ADDRESSES = 16;
+
 /** What an announce file holds. Old nodes write the first two fields only. */
 export interface Announcement extends Writer {
   readonly peer_id: string;
@@ -90,6 +93,7 @@ export async function readAnnounce(file: string): Promise<Announcement | undefin
 export function announceFileDiscovery(files: readonly string[]): Discovery {
   return {
     name: "announce-file",
+    trust: "owner",
     async find(peerId, signal) {
       const hints: PeerHint[] = [];
       for (const file of files) {
@@ -110,13 +114,15 @@ export function announceFileDiscovery(files: readonly string[]): Discovery {
 
 /** The addresses that can be read and do not name another peer. */
 function addressesOf({ peer_id, multiaddr, multiaddrs = [] }: Announcement): string[] {
-  return [...new Set([multiaddr, ...multiaddrs])].filter((text) => {
-    try {
-      const named = peerIdIn(parseMultiaddr(text));
-      return named === undefined || named === peer_id;
-    } catch {
-      // Files come from other programs too; one bad address must not hide the good ones.
-      return false;
-    }
-  });
+  return [...new Set([multiaddr, ...multiaddrs])]
+    .filter((text) => {
+      try {
+        const named = peerIdIn(parseMultiaddr(text));
+        return named === undefined || named === peer_id;
+      } catch {
+        // Files come from other programs too; one bad address must not hide the good ones.
+        return false;
+      }
+    })
+    .slice(0, MAX_ADDRESSES);
 }

@@ -29,8 +29,9 @@ export async function replaceFile(file: string, text: string): Promise<void> {
 /** What is in `file`; undefined if it cannot be read or is too large to be one of ours. */
 export async function readSmallFile(file: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(file);
-    return size > MAX_FILE_BYTES ? undefined : await readFile(file, "utf8");
+    // A pipe or a device has no size, and reading it may never end.
+    const facts = await stat(file);
+    return !facts.isFile() || facts.size > MAX_FILE_BYTES ? undefined : await readFile(file, "utf8");
   } catch (error) {
     // Not there, not ours to read, a folder: for finding peers all of it means that nobody is announced here.
     if (error instanceof Error && "code" in error) return undefined;

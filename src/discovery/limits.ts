@@ -2,6 +2,7 @@
 import type { Limit } from "../p2p/limits/limit.ts";
 import { DHT_LIMITS } from "./dht/limits.ts";
 import * as registry from "./github-issues/limits.ts";
+import { MDNS_LIMITS } from "./mdns/limits.ts";
 import { RENDEZVOUS_LIMITS } from "./rendezvous/limits.ts";
 
 /** The registry's limits under the names in which they are shown; their reasons in full are in its own file. */
@@ -81,5 +82,6 @@ export const DISCOVERY_LIMIT_GROUPS: readonly {
 }[] = [
   { title: "Rendezvous", limits: RENDEZVOUS_LIMITS },
   { title: "DHT", limits: DHT_LIMITS },
+  { title: "Multicast DNS", limits: MDNS_LIMITS },
   { title: "Registry on GitHub Issues", limits: REGISTRY_LIMITS },
 ];

@@ -93,6 +93,7 @@ export function peerFolderDiscovery(options: PeerFolderOptions): Discovery {
   let ownPeerId: string | undefined;
   return {
     name: "peer-folder",
+    trust: "owner",
     async find(wanted, signal) {
       const hints: PeerHint[] = [];
       for (const file of await readPeerFiles(folder, { nowMs: clock.epochMs(), ttlMs, signal })) {

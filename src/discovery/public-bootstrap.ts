@@ -27,6 +27,7 @@ export function publicBootstrapDiscovery(
   const name = "public-bootstrap";
   return {
     name,
+    trust: "public",
     async find(wanted, signal) {
       for (const other of others) {
         if ((await other.find(undefined, signal)).length > 0) return [];

@@ -16,6 +16,7 @@ import { nameAddress, peerIdIn, relayIn } from "./address.ts";
 import { classOf } from "./address-scope.ts";
 import { AddressBackoff } from "./address-backoff.ts";
 import { causeOf, type DialStage } from "./dial-cause.ts";
+import type { Hearsay } from "./hearsay.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import { dialError, dialReason } from "./dial-error.ts";
 import type { P2pLimits } from "./limits.ts";
@@ -32,6 +33,7 @@ export interface AddressDialsOptions {
   /** Makes this node known to a relay. */
   readonly introduceTo: (relay: Multiaddr) => Promise<void>;
   readonly logger: Logger;
+  readonly hearsay: Hearsay;
 }
 
 /** One search that an address is dialled for. */
@@ -130,8 +132,15 @@ export class AddressDials {
   ): Promise<Connection | undefined> {
     const text = address.toString();
     if (record.tried.has(text)) return undefined;
-    record.tried.add(text);
     const kind = classOf(address);
+    const refusal = this.#options.hearsay.refuses(mechanism.name, address);
+    if (refusal) {
+      // Another mechanism that names it may have more weight.
+      mechanism.dial(text, kind).end(refusal.outcome, refusal.reason);
+      failures.push(new UnreachableError(`${text}: ${refusal.reason}`));
+      return undefined;
+    }
+    record.tried.add(text);
     const row = mechanism.dial(text, kind);
     const hasSwarmKey = this.#options.libp2p.services.dials.isPrivate;
     const came: { stage: DialStage } = { stage: "connect" };
@@ -148,6 +157,7 @@ export class AddressDials {
         failures.push(new UnreachableError(`${text}: ${words}`));
         return undefined;
       }
+      this.#options.hearsay.reached(address);
       this.#reached(connection, text, mechanism.name);
       row.end("connected");
       return connection;

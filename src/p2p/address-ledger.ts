@@ -59,14 +59,26 @@ export class AddressLedger {
 
   /** Lets one more connection of an address in, or says why not. */
   admit(ip: string): Admitted | string {
-    const { maxAddressConnections, maxAddressPending } = this.#limits;
     const entry = this.#entry(partyOf(ip));
     entry.usedAtMs = this.#clock.now();
-    if (entry.open >= maxAddressConnections) return `${entry.open} connections from this address are open`;
-    if (entry.pending >= maxAddressPending)
-      return `${entry.pending} connections from this address have not said who they are`;
-    if (!entry.rate.take()) return "new connections come too fast from this address";
+    const refusal = this.#refusal(entry);
+    if (refusal !== undefined) return refusal;
+    entry.rate.take();
     return admitted(entry);
+  }
+
+  /** Why one more connection of an address would not be let in; undefined if it would. Nothing is counted. */
+  wouldRefuse(ip: string): string | undefined {
+    const entry = this.#entries.get(partyOf(ip));
+    return entry && this.#refusal(entry);
+  }
+
+  #refusal({ open, pending, rate }: Entry): string | undefined {
+    const { maxAddressConnections, maxAddressPending } = this.#limits;
+    if (open >= maxAddressConnections) return `${open} connections from this address are open`;
+    if (pending >= maxAddressPending)
+      return `${pending} connections from this address have not said who they are`;
+    return rate.hasAny ? undefined : "new connections come too fast from this address";
   }
 
   /** Forgets addresses without connections. */

@@ -52,6 +52,7 @@ export class Admission {
     const onGone = (gone: ServedStream): void => {
       budget.openStreams -= 1;
       budget.holders.delete(gone);
+      budget.turns.wrote();
       this.#served.delete(gone);
     };
     const served = serve(stream, session, onGone);

@@ -39,6 +39,11 @@ export class Bucket {
     return this.#level >= 0 ? 0 : Math.ceil(-this.#level / this.#perMs);
   }
 
+  /** Puts back one that was taken. */
+  giveBack(): void {
+    this.#level = Math.min(this.#burst, this.#refilled() + 1);
+  }
+
   /** Makes it full. */
   refill(): void {
     this.#level = this.#burst;

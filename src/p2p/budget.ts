@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import { Bucket } from "./bucket.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { OffenceKind, Offences } from "./offences.ts";
+import { Turns } from "./turns.ts";
 
 /** A stream that holds bytes for its peer. */
 export interface UnsentHolder {
@@ -47,6 +48,8 @@ export class PeerBudget {
   serving = 0;
   /** Its streams that are being served. */
   readonly holders: Set<UnsentHolder> = new Set();
+  /** When its requests begin. */
+  readonly turns: Turns;
   /** When its last connection ended, on the clock. */
   goneAtMs: number;
 
@@ -55,10 +58,11 @@ export class PeerBudget {
     this.peerId = peerId;
     this.#options = options;
     this.#strikes = new Bucket(clock, limits.maxStrikes, limits.strikesPerMinute / 60);
+    this.turns = new Turns({ limits, unsentBytes: () => this.#unsentBytes() });
     this.goneAtMs = clock.now();
   }
 
-  /** Whether it may do more than ask for status, or we turned to it ourselves. */
+  /** Whether it may do more than ask for status, or we work with it. */
   get isKnown(): boolean {
     return this.#known;
   }
@@ -66,14 +70,15 @@ export class PeerBudget {
   /** It may do more than ask for status: from now on it has the allowance of a peer that is known. */
   markKnown(): void {
     this.#trusted = true;
-    this.markDialled();
+    this.markUsed();
   }
 
   /**
-   * This node has turned to it: from now on its bytes and streams, which answers need, have the allowance of a peer that
-   * is known. What it asks has not, because it is enough to be found to be dialled.
+   * This node works with it, by a call or as a relay: from now on its bytes and streams, which answers need, have the
+   * allowance of a peer that is known. What it asks has not. To have been dialled or to be asked whether it is there is
+   * not enough: for that it is enough to be found.
    */
-  markDialled(): void {
+  markUsed(): void {
     if (this.#known) return;
     this.#known = true;
     this.#muxedRate = undefined;
@@ -126,9 +131,13 @@ export class PeerBudget {
   /** Whether so much waits to be sent to it that it must be taken for dead. */
   get holdsTooMuch(): boolean {
     const { limits } = this.#options;
+    return this.#unsentBytes() > (this.#known ? limits.maxPeerUnsentBytes : limits.strangerUnsentBytes);
+  }
+
+  #unsentBytes(): number {
     let bytes = 0;
     for (const { wire } of this.holders) bytes += wire.unsentBytes;
-    return bytes > (this.#known ? limits.maxPeerUnsentBytes : limits.strangerUnsentBytes);
+    return bytes;
   }
 
   /** Proofs of the shared token that it may still get wrong; they come back one a minute. */

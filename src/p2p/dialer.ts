@@ -16,6 +16,7 @@ import type { PeerTarget } from "../peer/rpc.ts";
 import type { PeerTable } from "../peer/table.ts";
 import { isRelayed, nameAddress, parseMultiaddr, peerIdIn } from "./address.ts";
 import { AddressDials } from "./address-dials.ts";
+import { EXPLICIT, type Hearsay } from "./hearsay.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import type { P2pLimits } from "./limits.ts";
 import { inOrder, KNOWN } from "./order.ts";
@@ -35,6 +36,8 @@ export interface DialerOptions {
   /** Whether a peer that nobody asked for by name is good enough. */
   readonly acceptsAny: (connection: Connection) => Promise<boolean>;
   readonly limits: P2pLimits;
+  /** How much is dialled on the word of others. */
+  readonly hearsay: Hearsay;
   /** Makes this node known to a relay. */
   readonly introduceTo: (relay: Multiaddr) => Promise<void>;
 }
@@ -54,6 +57,7 @@ export class Dialer {
 
   constructor(options: DialerOptions) {
     this.#options = options;
+    options.hearsay.learn(options.discoveries);
     this.#dials = new AddressDials(options);
   }
 
@@ -118,8 +122,8 @@ export class Dialer {
         ? []
         : [
             {
-              name: "explicit",
-              find: () => Promise.resolve([{ peerId: wanted, multiaddrs: [multiaddr], method: "explicit" }]),
+              name: EXPLICIT,
+              find: () => Promise.resolve([{ peerId: wanted, multiaddrs: [multiaddr], method: EXPLICIT }]),
             },
           ];
     const sources = wanted === undefined ? explicit : [...explicit, ...this.#sourcesOf(wanted)];
@@ -174,8 +178,8 @@ export class Dialer {
     const existing = wanted === undefined ? undefined : this.existing(wanted);
     // A direct address is worth a connection of its own where there is only one through a relay.
     if (existing && (isRelayed(address) || pathOf(existing) === "direct")) return existing;
-    const hint = { peerId: wanted, multiaddrs: [text], method: "explicit" };
-    const source = { name: "explicit", find: () => Promise.resolve([hint]) };
+    const hint = { peerId: wanted, multiaddrs: [text], method: EXPLICIT };
+    const source = { name: EXPLICIT, find: () => Promise.resolve([hint]) };
     return this.#race([source], record, failures, (_, mechanism) =>
       this.#dials.first([address], wanted, { record, mechanism, failures }),
     );

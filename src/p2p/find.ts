@@ -4,6 +4,7 @@ import { abortable, moveOnAfter, openNursery, rethrowIfCancelled } from "../nurs
 import type { Discovery } from "../peer/discovery.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { PeerTable } from "../peer/table.ts";
+import { believed } from "./hearsay.ts";
 import { parseMultiaddr, peerIdIn } from "./address.ts";
 
 /** What to look for. */
@@ -36,7 +37,8 @@ export async function findPeers(search: PeerSearch, options: FindOptions): Promi
   const ask = async (discovery: Discovery): Promise<void> => {
     try {
       const hints = await abortable((signal) => discovery.find(undefined, signal));
-      for (const { peerId, multiaddrs, method } of hints) {
+      for (const { peerId, multiaddrs: named, method } of hints) {
+        const multiaddrs = believed(named, discovery.trust);
         const id = peerId ?? idOf(multiaddrs[0]);
         if (id === undefined || id === ownPeerId) continue;
         table.heard(id, { multiaddrs, method, seen: false });

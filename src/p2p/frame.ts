@@ -28,6 +28,9 @@ export class FrameDecoder {
   #bodyLength = 0;
   #bodySize = 0;
   #stopped = false;
+  #paused = false;
+  /** What came after it was paused. */
+  #rest: Uint8Array[] = [];
   readonly #maxDepth: number;
 
   /**
@@ -58,10 +61,29 @@ export class FrameDecoder {
     return this.#headLength > 0;
   }
 
+  /** Whether it keeps what comes instead of delivering it. */
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   /** Nothing more is delivered, not even what the current chunk still holds. */
   stop(): void {
     this.#stopped = true;
     this.#body = undefined;
+    this.#rest = [];
+  }
+
+  /** Keeps the bytes of what comes next, what the current chunk still holds among it, until {@link resume}. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** Goes on with what was kept; it may be paused again meanwhile. @throws what {@link push} throws */
+  resume(): void {
+    this.#paused = false;
+    const kept = this.#rest;
+    this.#rest = [];
+    for (const chunk of kept) this.push(chunk);
   }
 
   /**
@@ -70,9 +92,13 @@ export class FrameDecoder {
    * @throws ProtocolError if a frame is larger than allowed, or its body no JSON object in UTF-8
    */
   push(chunk: Uint8Array): void {
+    if (this.#paused) {
+      this.#rest.push(chunk);
+      return;
+    }
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = 0;
-    while (at < bytes.length && !this.#stopped) {
+    while (at < bytes.length && !this.#stopped && !this.#paused) {
       const whole = this.#headLength === 0 && bytes.length - at >= HEAD_BYTES;
       const size = whole ? this.#checked(bytes.readUInt32BE(at)) : undefined;
       const end = size === undefined ? Infinity : at + HEAD_BYTES + size;
@@ -83,6 +109,7 @@ export class FrameDecoder {
         at = this.#gather(bytes, at);
       }
     }
+    if (at < bytes.length && !this.#stopped) this.#rest.unshift(bytes.subarray(at));
   }
 
   #checked(size: number): number {

@@ -7,7 +7,8 @@ import type { Multiaddr } from "@multiformats/multiaddr";
 import { Access, type AccessLists } from "./access.ts";
 import { type AddressLedger, type Admitted, ipOf } from "./address-ledger.ts";
 import type { Budgets, PeerBudget } from "./budget.ts";
-import { isLoopbackAddr } from "./address-scope.ts";
+import { ipScope, isLoopbackAddr } from "./address-scope.ts";
+import type { Hearsay } from "./hearsay.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { OffenceKind, Offences } from "./offences.ts";
 
@@ -17,6 +18,7 @@ export interface GateOptions {
   readonly budgets: Budgets;
   readonly addresses: AddressLedger;
   readonly offences: Offences;
+  readonly hearsay: Hearsay;
   /** Whether this machine's own connections are bounded by the total only. */
   readonly trustLoopback: boolean;
 }
@@ -56,9 +58,19 @@ export class Gate implements ConnectionGater {
 
   denyDialPeer = (peerId: PeerId): boolean => this.#access.refusesPeer(peerId.toString()) !== undefined;
 
-  denyDialMultiaddr = (address: Multiaddr): boolean => {
-    const ip = ipOf(address);
-    return ip !== undefined && this.#access.refusesAddress(ip) !== undefined;
+  denyDialMultiaddr = (address: Multiaddr): boolean =>
+    this.#isDenied(address) || this.#options.hearsay.refusesOwn(address);
+
+  /** Whether a socket from this IP address is refused before anything is made for it. */
+  refusesSocket = (ip: string): boolean => {
+    // libp2p has no way to write the zone behind such an address, and closes the socket without a word.
+    if (ip.includes("%"))
+      return this.#refuse(ip, "from a link-local address", "connections need an address without a zone");
+    const refusal = this.#access.refusesAddress(ip);
+    if (refusal !== undefined) return this.#refuse(ip, refusal, "its address is refused");
+    if (this.#options.trustLoopback && ipScope(ip) === "loopback") return false;
+    const reason = this.#options.addresses.wouldRefuse(ip);
+    return reason !== undefined && this.#refuse(ip, "too many connections", reason);
   };
 
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
@@ -75,7 +87,7 @@ export class Gate implements ConnectionGater {
   };
 
   denyOutboundConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean =>
-    this.denyDialPeer(peerId) || this.denyDialMultiaddr(connection.remoteAddr);
+    this.denyDialPeer(peerId) || this.#isDenied(connection.remoteAddr);
 
   denyInboundEncryptedConnection = (id: PeerId, connection: MultiaddrConnection): boolean => {
     const { limits, budgets } = this.#options;
@@ -95,7 +107,8 @@ export class Gate implements ConnectionGater {
     const peerId = id.toString();
     // An address without an id may lead to anybody.
     if (this.#access.refusesPeer(peerId) !== undefined) return true;
-    this.#count(peerId, connection).markDialled();
+    this.#options.hearsay.reached(connection.remoteAddr);
+    this.#count(peerId, connection);
     return false;
   };
 
@@ -110,12 +123,16 @@ export class Gate implements ConnectionGater {
     return refusal !== undefined && this.#refuse(peerId, refusal, "its id is refused");
   };
 
-  #count(peerId: string, connection: MultiaddrConnection): PeerBudget {
+  #isDenied(address: Multiaddr): boolean {
+    const ip = ipOf(address);
+    return ip !== undefined && this.#access.refusesAddress(ip) !== undefined;
+  }
+
+  #count(peerId: string, connection: MultiaddrConnection): void {
     const { budgets } = this.#options;
     const budget = budgets.opened(peerId);
     this.#owners.set(connection.remoteAddr, budget);
     connection.addEventListener("close", () => budgets.closed(budget), { once: true });
-    return budget;
   }
 
   #refuse(who: string, kind: OffenceKind, reason: string): true {

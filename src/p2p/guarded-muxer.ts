@@ -51,6 +51,8 @@ class MuxerGuard {
   readonly #muxer: StreamMuxer;
   readonly #owner: PeerBudget;
   readonly #options: MuxerGuardOptions;
+  /** Bytes that were read since it was last the turn of others. */
+  #readBytes = 0;
   #resuming = false;
   #paused = false;
   #watching = false;
@@ -73,14 +75,23 @@ class MuxerGuard {
   #onBytes(bytes: number): void {
     this.#watchStreams();
     const waitMs = this.#owner.spendBytes(bytes);
-    if (waitMs === 0 || this.#stopWaiting) return;
-    this.#stopWaiting = this.#options.clock.schedule(() => this.#goOn(), waitMs);
+    this.#readBytes += bytes;
+    if (this.#stopWaiting) return;
+    if (waitMs > 0) this.#stopWaiting = this.#options.clock.schedule(() => this.#goOn(), waitMs);
+    else if (this.#readBytes >= this.#options.limits.turnBytes) this.#stopWaiting = this.#untilNextTurn();
+    else return;
     // While it resumes, the stream hands out what it holds; pausing in the midst of that would be undone.
     if (!this.#resuming) this.#pause();
   }
 
+  #untilNextTurn(): () => void {
+    const turn = setImmediate(() => this.#goOn());
+    return () => clearImmediate(turn);
+  }
+
   #goOn(): void {
     this.#stopWaiting = undefined;
+    this.#readBytes = 0;
     if (!this.#paused || this.#connection.status !== "open") return;
     this.#paused = false;
     this.#resuming = true;

@@ -155,7 +155,8 @@ class Host implements P2pHost, Acquaintance {
     this.#admission = new Admission({ sessions, protection, clock, limits });
     const acceptsAny = (connection: Connection): Promise<boolean> => this.#acceptsAny(connection);
     const introduceTo = async (relay: Multiaddr): Promise<void> => {
-      await this.#link({ multiaddr: relay.toString() }, {});
+      const { session } = await this.#link({ multiaddr: relay.toString() }, {});
+      session.budget.markUsed();
     };
     const { discoveries = [], searchOrder: order } = options;
     this.discoveries = discoveries;
@@ -169,6 +170,7 @@ class Host implements P2pHost, Acquaintance {
       limits,
       acceptsAny,
       introduceTo,
+      hearsay: protection.hearsay,
     });
     const secret = { sharedToken, sendTokenToOldPeers };
     this.rpc = new P2pRpc({ dialer: this.#dialer, sessions, nursery, clock, logger, limits, ...secret });
@@ -210,6 +212,7 @@ class Host implements P2pHost, Acquaintance {
 
   async openChannel(target: PeerTarget, options: WaitOptions = {}): Promise<MessageChannel> {
     const { session } = await this.#link(target, options);
+    session.budget.markUsed();
     const wire = { limits: this.#limits, clock: this.#options.clock };
     return this.#inTime(() => openChannelOver(session.connection, wire, this.#channels), target, options);
   }
@@ -231,6 +234,7 @@ class Host implements P2pHost, Acquaintance {
   }
 
   introduce(connection: Connection): Promise<void> {
+    this.#sessions.of(connection).budget.markUsed();
     return introduceOver(connection, this.rpc, this.#options);
   }
 

@@ -54,6 +54,8 @@ export async function startLibp2p({
   swarmKey,
   mechanisms = [],
 }: NodeOptions): Promise<Libp2pNode> {
+  // The block list is an option of Node's servers that libp2p hands on, but does not name.
+  const listenOpts = { noDelay: true, blockList: protection?.door };
   const ownPeerId = peerIdFromPrivateKey(privateKey).toString();
   return createLibp2p({
     privateKey,
@@ -62,7 +64,7 @@ export async function startLibp2p({
       // Not libp2p's own option: it would keep the addresses at relays from being told.
       announceFilter: (found) => toldAddresses(found, { announce, mechanisms, ownPeerId }),
     },
-    transports: [tcp(), webSockets(), ...mechanisms.flatMap((one) => one.transports ?? [])],
+    transports: [tcp({ listenOpts }), webSockets(), ...mechanisms.flatMap((one) => one.transports ?? [])],
     connectionEncrypters: [noise()],
     streamMuxers: [protection?.muxer ?? guardedMuxer(limits)],
     ...(swarmKey === undefined ? {} : { connectionProtector: swarmKeyProtector(swarmKey) }),

@@ -8,6 +8,7 @@ import { isCancelled, moveOnAfter, type Nursery, sleep, abortable } from "../nur
 import type { Discovery, PeerHint } from "../peer/discovery.ts";
 import type { PeerTable } from "../peer/table.ts";
 import type { Logger } from "../logger.ts";
+import { believed } from "./hearsay.ts";
 import { parseMultiaddr, peerIdIn } from "./address.ts";
 
 /** The first pause; it doubles each time that nobody new was named, and starts again when somebody was. */
@@ -40,7 +41,7 @@ export function startLookout(options: LookoutOptions): void {
 
 async function keepAsking(discovery: Discovery, options: LookoutOptions): Promise<never> {
   const { random = Math.random } = options;
-  const unsubscribe = discovery.watch?.((hint) => void note([hint], options));
+  const unsubscribe = discovery.watch?.((hint) => void note([hint], discovery, options));
   let pauseMs = FIRST_PAUSE_MS;
   let failures = 0;
   try {
@@ -65,7 +66,7 @@ async function ask(
     const outcome = await moveOnAfter(FIND_MS, () =>
       abortable((signal) => discovery.find(undefined, signal)),
     );
-    return note(outcome.value ?? [], options);
+    return note(outcome.value ?? [], discovery, options);
   } catch (error) {
     if (isCancelled(error)) throw error;
     // Said once: what is down is asked for hours.
@@ -75,9 +76,14 @@ async function ask(
 }
 
 /** Puts hints into the table. @returns whether one was about a peer that was not known */
-function note(hints: readonly PeerHint[], { table, ownPeerId, logger }: LookoutOptions): boolean {
+function note(
+  hints: readonly PeerHint[],
+  { trust }: Discovery,
+  { table, ownPeerId, logger }: LookoutOptions,
+): boolean {
   let isNew = false;
-  for (const { peerId, multiaddrs, method } of hints.slice(0, MAX_HINTS)) {
+  for (const { peerId, multiaddrs: named, method } of hints.slice(0, MAX_HINTS)) {
+    const multiaddrs = believed(named, trust);
     const id = peerId ?? idIn(multiaddrs[0], logger);
     if (id === undefined || id === ownPeerId) continue;
     const known = table.get(id);

@@ -20,6 +20,7 @@ export type OffenceKind =
   | "storm of streams"
   | "wrong proof of the shared token"
   | "too many connections"
+  | "from a link-local address"
   | "on the deny list"
   | "not on the allow list"
   | "kept out";

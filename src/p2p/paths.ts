@@ -26,7 +26,9 @@ export function followPaths(libp2p: Libp2p, { table, nursery, onDirect }: Follow
     const peerId = detail.remotePeer.toString();
     const open = [detail, ...libp2p.getConnections(detail.remotePeer)];
     const direct = open.some((connection) => pathOf(connection) === "direct");
-    table.heard(peerId, { method: "inbound", connected: true, path: direct ? "direct" : "relayed" });
+    // How it was found is told by whoever had it dialled.
+    const method = detail.direction === "inbound" ? "inbound" : undefined;
+    table.heard(peerId, { method, connected: true, path: direct ? "direct" : "relayed" });
     if (!direct) return;
     onDirect(peerId);
     for (const connection of new Set(open)) {

@@ -7,8 +7,10 @@ import type { Logger } from "../logger.ts";
 import type { AccessLists } from "./access.ts";
 import { AddressLedger } from "./address-ledger.ts";
 import { Budgets, type PeerBudget } from "./budget.ts";
+import { Door } from "./door.ts";
 import { Gate } from "./gate.ts";
 import { guardedMuxer } from "./guarded-muxer.ts";
+import { Hearsay } from "./hearsay.ts";
 import type { Libp2pNode } from "./libp2p-node.ts";
 import type { P2pLimits } from "./limits.ts";
 import { Offences } from "./offences.ts";
@@ -26,6 +28,7 @@ export interface ProtectionOptions {
 export class Protection {
   readonly budgets: Budgets;
   readonly offences: Offences;
+  readonly hearsay: Hearsay;
   readonly #addresses: AddressLedger;
   readonly #gate: Gate;
   readonly #options: ProtectionOptions;
@@ -39,13 +42,20 @@ export class Protection {
     const onKeptOut = (peerId: string, reason: string): void => this.#keepOut(peerId, reason);
     this.budgets = new Budgets({ clock, limits, offences: this.offences, onKeptOut });
     this.#addresses = new AddressLedger(clock, limits);
-    const { budgets, offences } = this;
-    this.#gate = new Gate({ limits, budgets, addresses: this.#addresses, offences, trustLoopback }, access);
+    this.hearsay = new Hearsay({ clock, limits });
+    const { budgets, offences, hearsay } = this;
+    const rules = { limits, budgets, addresses: this.#addresses, offences, hearsay, trustLoopback };
+    this.#gate = new Gate(rules, access);
   }
 
   /** What libp2p asks whom to let in. */
   get gater(): ConnectionGater {
     return this.#gate;
+  }
+
+  /** What the sockets of a listener are refused by before libp2p sees them. */
+  get door(): Door {
+    return new Door(this.#gate.refusesSocket);
   }
 
   /** A muxer whose connections are watched. */

@@ -15,6 +15,7 @@ import {
   rethrowIfCancelled,
   TimeoutError,
 } from "../nursery/index.ts";
+import { nodeHeartbeat, nodeStatus } from "../peer/methods.ts";
 import {
   DEFAULT_RPC_TIMEOUT_MS,
   type Method,
@@ -33,6 +34,9 @@ import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 
 /** Targets whose peer is remembered; a node calls few, and forgetting one costs a dial. */
 const MAX_FOUND = 1000;
+
+/** What is asked of whoever is found, so that it makes nobody known. */
+const IS_ASKED_OF_ANYBODY: ReadonlySet<string> = new Set([nodeHeartbeat.name, nodeStatus.name]);
 
 /** Calls a method of the peer at the other end of one connection. */
 export type AskOver = <I, O>(method: Method<I, O>, input: I, timeoutMs: number) => Promise<O>;
@@ -203,6 +207,7 @@ export class P2pRpc implements RpcClient {
     let aim = target;
     for (let attempt = 1; ; attempt++) {
       const link = this.#openLink(aim) ?? (await this.#openInTime(aim, request));
+      if (!IS_ASKED_OF_ANYBODY.has(method.name)) link.session.budget.markUsed();
       try {
         if (link instanceof Link) return await link.request(method.name, input, request);
         const named = this.#isNamed(target, link.peerId, onlyFound);

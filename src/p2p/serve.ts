@@ -22,11 +22,12 @@ import type { Logger } from "../logger.ts";
 import type { CancelScope, Nursery } from "../nursery/index.ts";
 import type { Dispatcher } from "../peer/dispatch.ts";
 import type { CallContext } from "../peer/rpc.ts";
-import { type MessageChannel, WireChannel } from "./channel.ts";
+import { type ChannelWire, type MessageChannel, WireChannel } from "./channel.ts";
 import type { P2pLimits } from "./limits.ts";
 import { CANCELLED, errorAnswer, idOf, type RequestId, RPC_ID_PREFIX, RPC_PREFIX } from "./message.ts";
 import type { PythonCall, PythonDialects } from "./protocols/python-dialects.ts";
 import type { Session } from "./session.ts";
+import type { TurnTaker } from "./turns.ts";
 import { type Sending, UnreadError, Wire, type WireUser } from "./wire.ts";
 
 /** What serving needs. */
@@ -76,7 +77,7 @@ class ScopeContext implements CallContext {
 }
 
 /** Answers one inbound stream until it ends. */
-export class Served implements WireUser {
+export class Served implements WireUser, TurnTaker {
   readonly wire: Wire;
   readonly #session: Session;
   readonly #options: ServeOptions;
@@ -89,6 +90,8 @@ export class Served implements WireUser {
   #channel: WireChannel | undefined;
   /** Set while the peer's rate is used up. */
   #stopWaiting: (() => void) | undefined;
+  /** Whether its requests wait for their turn. */
+  #held = false;
   #halfClosed = false;
   /** Answers that belong to no request. */
   strays = 0;
@@ -109,6 +112,7 @@ export class Served implements WireUser {
       ...options,
       maxFrameBytes: () => session.maxFrameBytes,
       holdsTooMuch: () => session.budget.holdsTooMuch,
+      onWrote: () => session.budget.turns.wrote(),
     });
   }
 
@@ -137,7 +141,7 @@ export class Served implements WireUser {
     if (python) this.#onPython(python);
     else if (typeof method !== "string") this.#onAnswer(message);
     else if (method.startsWith(RPC_PREFIX)) this.#onCall(method.slice(RPC_PREFIX.length), message);
-    else if (method !== CANCELLED || !this.#cancelCall(message)) this.#mcp()?.deliver(message);
+    else if (method !== CANCELLED || !this.#cancelCall(message)) this.#onMcp(message);
   }
 
   onHalfClose(): void {
@@ -146,8 +150,18 @@ export class Served implements WireUser {
   }
 
   onRoom(): void {
-    if (!this.#stopWaiting) this.wire.resume();
+    this.#readOn();
     this.#channel?.room();
+  }
+
+  hold(): void {
+    this.#held = true;
+    this.wire.pause();
+  }
+
+  goOn(): void {
+    this.#held = false;
+    this.#readOn();
   }
 
   onEnd(error: Error | undefined): void {
@@ -161,6 +175,7 @@ export class Served implements WireUser {
     this.#revocable = [];
     this.#channel?.end(error);
     this.#onGone(this);
+    budget.turns.leave(this);
   }
 
   /** Strangers are cut off beyond their rate; who is known waits until there is room again. */
@@ -178,17 +193,30 @@ export class Served implements WireUser {
     this.wire.pause();
     this.#stopWaiting = this.#options.clock.schedule(() => {
       this.#stopWaiting = undefined;
-      this.wire.resume();
+      this.#readOn();
     }, waitMs);
     return true;
+  }
+
+  /** Reads on if nothing speaks against it. */
+  #readOn(): void {
+    if (!this.#stopWaiting && !this.#held && !this.wire.isFull) this.wire.resume();
   }
 
   #onAnswer(message: JsonObject): void {
     const id = idOf(message);
     // Calls are never made on an inbound stream, so no answer to one can be right.
     const isOurs = typeof id === "string" && id.startsWith(RPC_ID_PREFIX);
-    if (this.#channel && !isOurs) this.#channel.deliver(message);
+    if (this.#channel && !isOurs) this.#onMcp(message);
     else this.strays += 1;
+  }
+
+  /** All of MCP takes its turn, since its order matters. */
+  #onMcp(message: JsonObject): void {
+    this.#session.budget.turns.take(this, () => {
+      if (!this.wire.ended) this.#mcp()?.deliver(message);
+    });
+    if (this.wire.isFull) this.wire.pause();
   }
 
   #mcp(): WireChannel | undefined {
@@ -198,10 +226,24 @@ export class Served implements WireUser {
       this.wire.abort(new InvalidInputError("this node serves no MCP on its streams"));
       return undefined;
     }
-    const channel = new WireChannel(this.wire);
+    const channel = new WireChannel(this.#channelWire());
     this.#channel = channel;
     onMcp(channel, this.#session.caller);
     return channel;
+  }
+
+  /** The wire as its channel sees it, which must not make it read what others hold back. */
+  #channelWire(): ChannelWire {
+    const { wire } = this;
+    return {
+      get isFull() {
+        return wire.isFull;
+      },
+      send: (message) => void wire.send(message),
+      pause: () => wire.pause(),
+      resume: () => this.#readOn(),
+      close: () => wire.close(),
+    };
   }
 
   #cancelCall(message: JsonObject): boolean {
@@ -254,7 +296,7 @@ export class Served implements WireUser {
     }
     this.#running.set(id, undefined);
     this.#session.budget.serving += 1;
-    this.#run(id, failed, answering);
+    this.#session.budget.turns.take(this, () => this.#run(id, failed, answering));
     if (this.wire.isFull) this.wire.pause();
   }
 
@@ -301,7 +343,7 @@ export class Served implements WireUser {
       return;
     }
     try {
-      this.wire.send(answer, revocable);
+      this.#session.budget.turns.answered(this.wire.send(answer, revocable));
       if (revocable) this.#revocable = [...this.#revocable.filter(({ sent }) => !sent), revocable];
     } catch (error) {
       this.#takeBack(undo);

@@ -44,6 +44,8 @@ export interface WireOptions {
   readonly maxFrameBytes?: (() => number) | undefined;
   /** Whether the peer holds up more than it may on all its streams together. Default: never. */
   readonly holdsTooMuch?: (() => boolean) | undefined;
+  /** Called whenever bytes have been handed to the stream. */
+  readonly onWrote?: (() => void) | undefined;
   /** How messages become text and back. Default: strict JSON. */
   readonly codec?: WireCodec | undefined;
 }
@@ -74,6 +76,7 @@ export class Wire {
   readonly #decoder: FrameDecoder;
   readonly #codec: WireCodec;
   readonly #holdsTooMuch: () => boolean;
+  readonly #onWrote: (() => void) | undefined;
   /** Since when the frame is arriving that is not complete, on the clock. */
   #frameSinceMs: number | undefined;
   #queue: Frame[] = [];
@@ -82,6 +85,8 @@ export class Wire {
   #wasFull = false;
   #ended = false;
   #closing = false;
+  /** The peer has ended its side while this one was paused. */
+  #halfClosed = false;
   #stopLinger: (() => void) | undefined;
   /** When a message last came or went, on the clock. */
   lastUsedMs: number;
@@ -93,7 +98,7 @@ export class Wire {
   constructor(
     stream: Stream,
     user: WireUser,
-    { limits, clock, maxFrameBytes, codec = STRICT_JSON, holdsTooMuch = () => false }: WireOptions,
+    { limits, clock, maxFrameBytes, codec = STRICT_JSON, holdsTooMuch = () => false, onWrote }: WireOptions,
   ) {
     this.#stream = stream;
     this.#limits = limits;
@@ -103,6 +108,7 @@ export class Wire {
     this.lastHeardMs = this.lastUsedMs;
     this.#codec = codec;
     this.#holdsTooMuch = holdsTooMuch;
+    this.#onWrote = onWrote;
     const onMessage = (message: JsonObject, bytes: number): void => {
       this.lastUsedMs = clock.now();
       this.#frameSinceMs = undefined;
@@ -152,10 +158,11 @@ export class Wire {
   /**
    * Puts a message on its way.
    *
+   * @returns its size in bytes
    * @throws MessageTooLargeError if it does not fit into a frame
    * @throws ConnectionLostError if the wire has ended
    */
-  send(message: object, sending?: Sending): void {
+  send(message: object, sending?: Sending): number {
     if (this.ended) throw new ConnectionLostError("the stream to the peer has ended");
     const text = this.#codec.write(message);
     const bytes = Buffer.byteLength(text);
@@ -177,15 +184,23 @@ export class Wire {
       // A tick asked for in a microtask comes when all microtasks are done: what they send goes along.
       process.nextTick(this.#flush);
     }
+    return bytes;
   }
 
   /** Delivers nothing until {@link Wire.resume}; the peer's window closes after a while. */
   pause(): void {
+    // A paused stream would never deliver the peer's goodbye.
+    if (this.#closing) return;
+    this.#decoder.pause();
     if (!this.#ended && this.#stream.readStatus === "readable") this.#stream.pause();
   }
 
   resume(): void {
-    if (!this.#ended && this.#stream.readStatus === "paused") this.#stream.resume();
+    if (this.#ended) return;
+    this.#decode(() => this.#decoder.resume());
+    if (this.#ended || this.#decoder.isPaused) return;
+    if (this.#stream.readStatus === "paused") this.#stream.resume();
+    if (this.#halfClosed) this.#onHalfClose();
   }
 
   /** Sends what waits, says goodbye, and resets the stream if the peer does not do the same in time. */
@@ -199,7 +214,6 @@ export class Wire {
       () => this.abort(new ConnectionLostError("the peer did not close the stream in time")),
       this.#limits.closeMs,
     );
-    // A paused stream would never deliver the peer's goodbye.
     this.resume();
     try {
       await this.#stream.close();
@@ -225,19 +239,28 @@ export class Wire {
   readonly #onData = (event: StreamMessageEvent): void => {
     if (this.#ended) return;
     this.lastHeardMs = this.#clock.now();
-    try {
-      const { data } = event;
+    const { data } = event;
+    this.#decode(() => {
       if (data instanceof Uint8Array) this.#decoder.push(data);
       else for (const chunk of data) this.#decoder.push(chunk);
+    });
+  };
+
+  #decode(push: () => void): void {
+    try {
+      push();
       if (!this.#decoder.isInsideFrame) this.#frameSinceMs = undefined;
       else this.#frameSinceMs ??= this.#clock.now();
     } catch (error) {
       this.abort(error instanceof Error ? error : new ProtocolError(String(error)));
     }
-  };
+  }
 
   readonly #onHalfClose = (): void => {
     if (this.#ended || this.#stream.status === "aborted" || this.#stream.status === "reset") return;
+    // What is kept comes first.
+    this.#halfClosed = this.#decoder.isPaused;
+    if (this.#halfClosed) return;
     if (this.#decoder.isInsideFrame) this.abort(new ProtocolError("the stream ended inside a frame"));
     else this.#user.onHalfClose();
   };
@@ -261,6 +284,7 @@ export class Wire {
   readonly #flush = (): void => {
     this.#scheduled = false;
     while (this.#queue.length > 0 && !this.ended && !this.#stream.writableNeedsDrain) this.#writeSome();
+    this.#onWrote?.();
     if (!this.#wasFull || this.ended || this.isFull) return;
     this.#wasFull = false;
     this.#user.onRoom();

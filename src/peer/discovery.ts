@@ -26,10 +26,18 @@ export interface SelfDescription {
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
+/**
+ * Who decides what a discovery names: `owner`, only whoever owns this node, as in a file or a setting; `public`, anybody
+ * on the internet, so that addresses of local networks in it mean nothing.
+ */
+export type DiscoveryTrust = "owner" | "public";
+
 /** One way to find peers. */
 export interface Discovery {
   /** Stable name, e.g. `announce-file`, `bootstrap`. */
   readonly name: string;
+  /** Who decides what it names. Absent: other peers or people, who may be near. */
+  readonly trust?: DiscoveryTrust | undefined;
   /**
    * Looks once.
    *

@@ -62,6 +62,16 @@ const DIALS: Readonly<Partial<Record<DialOutcome, readonly [string, string, stri
     "what answers there does not speak libp2p with Noise and Yamux, or needs a swarm key",
     "check that the port is the node's libp2p port, not its HTTP port: mcpp status --detail",
   ],
+  "not-believed": [
+    "address-not-believed",
+    "it leads into a local network, and was named where anybody on the internet can write; it is not dialled",
+    "if it is right, name it yourself: mcpp serve --bootstrap <multiaddr>; a registry of your own may hold such addresses: --github-local-addresses",
+  ],
+  "hearsay-limit": [
+    "address-not-vouched-for",
+    "it was not dialled, since too many addresses from there led nowhere lately",
+    "wait a minute, or name the address yourself: mcpp serve --bootstrap <multiaddr>",
+  ],
   denied: [
     "denied-here",
     "this node's own rules forbid to dial it",

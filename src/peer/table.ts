@@ -200,7 +200,8 @@ function merge(peerId: string, known: Peer | undefined, facts: PeerFacts, { cloc
   return {
     peerId,
     multiaddrs: fitting(multiaddrs, tried),
-    method: methods[0] ?? "explicit",
+    // Whoever connected here is noted as that; who is known in no way was dialled by this node itself.
+    method: methods[0] ?? "outbound",
     methods: methods.slice(0, MAX_METHODS),
     connected,
     lastSeenMs: seen ? clock.epochMs() : known?.lastSeenMs,

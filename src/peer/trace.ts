@@ -18,6 +18,8 @@ export type AddressClass = "loopback" | "lan" | "public" | "relay";
  * - `own-identity`: what answered has this node's own key: it is this node, or a copy of it
  * - `not-our-network`: the other end has another swarm key, or none
  * - `handshake-failed`: what answered does not speak libp2p as we do, or ended the connection
+ * - `not-believed`: an address of a local network, from a mechanism that anybody on the internet can write to
+ * - `hearsay-limit`: too many addresses that nobody vouched for led nowhere lately; it was not dialled
  * - `denied`: this node's own rules forbid it
  * - `relay-refused`: the relay does not carry connections to that peer
  * - `unsupported`: no transport of this node can use the address
@@ -36,6 +38,8 @@ export type DialOutcome =
   | "own-identity"
   | "not-our-network"
   | "handshake-failed"
+  | "not-believed"
+  | "hearsay-limit"
   | "denied"
   | "relay-refused"
   | "unsupported"

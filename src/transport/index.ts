@@ -10,7 +10,7 @@ export {
   type SessionRecord,
   startHttp,
 } from "./http.ts";
-export { listenAt, originOf, requireLoopback } from "./http/listen.ts";
+export { listenAt, originOf, requireLoopback, requirePort } from "./http/listen.ts";
 export { memoryPair } from "./memory.ts";
 export { MAX_LINE_BYTES, type StdioOptions, stdioTransport } from "./stdio.ts";
 export { type ChildTransport, type ChildTransportOptions, childTransport } from "./child.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -45,6 +45,25 @@ describe("an announce file", () => {
     });
     assert.equal((await stat(file)).mode & 0o777, 0o600);
     assert.deepEqual(await readdir(folder), ["announce.json"]);
+  });
+
+  it("that is a pipe or a device holds nobody up", { timeout: 10_000 }, async () => {
+    assert.equal(spawnSync("mkfifo", [file]).status, 0);
+    const discovery = announceFileDiscovery([file, "/dev/zero", folder]);
+    assert.deepEqual(await discovery.find(undefined, new AbortController().signal), []);
+  });
+
+  it("with a thousand addresses, or as large as a disk, is no announcement of anybody", async () => {
+    const multiaddrs = Array.from(
+      { length: 1000 },
+      (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}/p2p/${peerId}`,
+    );
+    const signal = new AbortController().signal;
+    await writeFile(file, JSON.stringify({ peer_id: peerId, multiaddr, multiaddrs }));
+    const [hint] = await announceFileDiscovery([file]).find(undefined, signal);
+    assert.ok((hint?.multiaddrs.length ?? 0) <= 16);
+    await truncate(file, 1024 ** 4);
+    assert.deepEqual(await announceFileDiscovery([file]).find(undefined, signal), []);
   });
 
   it("of the seed, with two fields only, is read too", async () => {

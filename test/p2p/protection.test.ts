@@ -153,13 +153,13 @@ describe("a private swarm", LIMIT, () => {
 });
 
 describe("the allowance of a peer", () => {
-  it("is a stranger's for what it asks, also when this node has dialled it", () => {
+  it("is a stranger's for what it asks, also when this node works with it", () => {
     const clock = new TestClock();
     const offences = new Offences({ clock, logger: silentLogger, limits: DEFAULT_P2P_LIMITS });
     let keptOut = 0;
     const onKeptOut = (): void => void (keptOut += 1);
     const budget = new Budgets({ clock, limits: DEFAULT_P2P_LIMITS, offences, onKeptOut }).opened("peer");
-    budget.markDialled();
+    budget.markUsed();
     for (let i = 0; i < 40; i++) assert.ok(budget.takeMessage());
     assert.equal(budget.takeMessage(), false);
     for (let i = 0; i < 30; i++) budget.offend("too many messages", "a flood");

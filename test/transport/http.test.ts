@@ -15,6 +15,7 @@ import {
   type HttpOptions,
   type HttpServer,
   MAX_HTTP_BODY_BYTES,
+  requirePort,
   startHttp,
 } from "../../src/transport/index.ts";
 import { openSmallNode, type SmallNode } from "../server/support.ts";
@@ -151,6 +152,7 @@ describe("HTTP guards", () => {
   it("says what to do when the port is taken", async () => {
     const port = Number(new URL(http.url).port);
     await assert.rejects(startHttp({ ...optionsFor(node), port }), /HTTP port \d+ is already in use/);
+    await assert.rejects(requirePort("127.0.0.1", port), { code: "E_CONFIG" });
   });
 });
 

@@ -79,6 +79,7 @@ export function dht({ network, mode, bootstrap, namespace }: DhtOptions): Mechan
         key,
         oldKey,
         entries: addresses.length,
+        isPublic,
         mayTell,
       });
       const enough = isPublic ? 1 : addresses.length;

@@ -52,6 +52,8 @@ export interface DhtDiscoveryOptions {
   readonly oldKey: Uint8Array | undefined;
   /** How many nodes are configured by which to enter. */
   readonly entries: number;
+  /** Whether anybody on the internet is in it. */
+  readonly isPublic: boolean;
   /** Whether an address of this node may be told to the DHT. */
   readonly mayTell: (address: Multiaddr) => boolean;
 }
@@ -85,6 +87,7 @@ export function createDhtDiscovery(options: DhtDiscoveryOptions): DhtDiscovery {
 
   const discovery: Discovery = {
     name: "dht",
+    trust: options.isPublic ? "public" : undefined,
     async find(peerId, signal) {
       if (peerId === ownPeerId) return [];
       const known = (maxAgeMs?: number): readonly PeerHint[] =>
@@ -265,10 +268,19 @@ async function takeBack({ dht, key }: DhtDiscoveryOptions): Promise<void> {
   await dht.cancelReprovide(key);
 }
 
+/** Addresses of one provider that are kept; anybody may say that a node has thousands. */
+export const MAX_PROVIDER_ADDRESSES = 16;
+/** One through a relay with a certificate hash has under 300. */
+const MAX_ADDRESS_CHARS = 512;
+
 /** One hint, or none if there is no address. */
-function hintsOf({ peerId, multiaddrs }: Provider): PeerHint[] {
+export function hintsOf({ peerId, multiaddrs }: Provider): PeerHint[] {
   const id = peerId.toString();
   const end = `/p2p/${id}`;
-  const texts = multiaddrs.map(String).map((text) => (text.endsWith(end) ? text : text + end));
+  const texts = multiaddrs
+    .map(String)
+    .filter((text) => text.length <= MAX_ADDRESS_CHARS)
+    .slice(0, MAX_PROVIDER_ADDRESSES)
+    .map((text) => (text.endsWith(end) ? text : text + end));
   return texts.length === 0 ? [] : [{ peerId: id, multiaddrs: texts, method: "dht" }];
 }

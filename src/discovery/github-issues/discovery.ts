@@ -56,7 +56,13 @@ export function githubIssuesDiscovery(config: GithubIssuesConfig, context: Githu
   const discovery = new GithubIssues(config, context);
   const find = (peerId: string | undefined, signal: AbortSignal): Promise<readonly PeerHint[]> =>
     context.nursery.run(() => discovery.find(peerId), { signal }, "look into the registry on GitHub");
-  const reading = { name: GITHUB_ISSUES, find, examine: async () => registryFindings(discovery.state) };
+  const trust = config.localAddresses ? undefined : ("public" as const);
+  const reading = {
+    name: GITHUB_ISSUES,
+    trust,
+    find,
+    examine: async () => registryFindings(discovery.state),
+  };
   return config.publish ? { ...reading, advertise: (self) => discovery.advertise(self) } : reading;
 }
 
@@ -146,7 +152,6 @@ class GithubIssues {
   /** What was read and still counts, one hint a peer, the newest first. */
   #hints(): readonly PeerHint[] {
     const now = this.#api.serverNow();
-    const { localAddresses } = this.#config;
     const records = this.#registry.entries
       .filter((entry) => isTrusted(entry, this.#config, this.#registry.login) && isLive(entry.record, now))
       .map(({ record }) => record)
@@ -155,9 +160,7 @@ class GithubIssues {
       .toSorted((a, b) => Number(b.signed) - Number(a.signed) || b.issuedAtMs - a.issuedAtMs);
     const hints = new Map<string, PeerHint>();
     for (const { peerId, multiaddrs } of records) {
-      const usable = multiaddrs.filter(
-        (text) => isAddressOf(peerId, text) && (localAddresses || isPublicAddress(text)),
-      );
+      const usable = multiaddrs.filter((text) => isAddressOf(peerId, text));
       if (usable.length > 0 && !hints.has(peerId))
         hints.set(peerId, { peerId, multiaddrs: usable, method: GITHUB_ISSUES });
     }

@@ -54,7 +54,9 @@ export async function signRecord(
     issued_at: new Date(facts.issuedAtMs).toISOString(),
     expires_at: new Date(facts.expiresAtMs).toISOString(),
   };
-  const signature = await sign(signedBytes(record));
+  const bytes = signedBytes(record);
+  if (!bytes) throw new InvalidInputError("the record has no canonical text");
+  const signature = await sign(bytes);
   const key = publicKey === undefined ? {} : { public_key: Buffer.from(publicKey).toString("base64") };
   return { ...oldFields(facts), record, ...key, signature: Buffer.from(signature).toString("base64") };
 }
@@ -79,7 +81,8 @@ export async function readSigned(
   const key = keyOf(record.peer_id, publicKey);
   const raw = content["record"];
   if (!key || !isJsonObject(raw)) return undefined;
-  if (!(await isSignatureOf(key, signedBytes(raw), signature))) return undefined;
+  const bytes = signedBytes(raw);
+  if (!bytes || !(await isSignatureOf(key, bytes, signature))) return undefined;
   const multiaddrs = record.multiaddrs.filter((text) => isAddressOf(record.peer_id, text));
   return { peerId: record.peer_id, multiaddrs, issuedAtMs, expiresAtMs, signed: true };
 }
@@ -94,8 +97,14 @@ export function isAddressOf(peerId: string, text: string): boolean {
   }
 }
 
-function signedBytes(record: JsonObject): Uint8Array {
-  return new TextEncoder().encode(DOMAIN + canonicalJson(record));
+/** What is signed; undefined if the record has no single text, so that one odd comment does not cost the others. */
+function signedBytes(record: JsonObject): Uint8Array | undefined {
+  try {
+    return new TextEncoder().encode(DOMAIN + canonicalJson(record));
+  } catch (error) {
+    if (error instanceof InvalidInputError) return undefined;
+    throw error;
+  }
 }
 
 /** The key of a peer id in its usual text: an Ed25519 id holds its key, an RSA id only the hash of one. */

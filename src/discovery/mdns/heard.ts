@@ -10,18 +10,16 @@ import type { Clock } from "../../clock.ts";
 import type { PeerHint } from "../../peer/discovery.ts";
 import { dialable, ipScope } from "../../p2p/index.ts";
 import { RECORD_TTL_S } from "./answer.ts";
+import { MDNS_LIMITS } from "./limits.ts";
 import { canonicalName } from "./name.ts";
 
-/** Instances remembered; a network with more needs a rendezvous node. */
-const MAX_INSTANCES = 512;
-/** Instances of one address, so that one machine cannot fill the memory: dozens of nodes on it are usual for a test. */
-const MAX_PER_SOURCE = 64;
-/** Records read of one packet: a node has five, and a few more with an address in each. */
-const MAX_RECORDS = 64;
-/** Strings kept of an instance. */
-const MAX_STRINGS = 32;
-/** Addresses kept of a host, and given of a peer. */
-const MAX_ADDRESSES = 16;
+const {
+  mdnsInstances: { value: MAX_INSTANCES },
+  mdnsInstancesPerSource: { value: MAX_PER_SOURCE },
+  mdnsRecords: { value: MAX_RECORDS },
+  mdnsStrings: { value: MAX_STRINGS },
+  mdnsAddresses: { value: MAX_ADDRESSES },
+} = MDNS_LIMITS;
 /** A name or string longer than DNS allows is none. */
 const MAX_NAME_CHARS = 255;
 /** Questions about instances of which parts are missing, in one packet. */

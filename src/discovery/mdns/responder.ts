@@ -11,17 +11,18 @@ import { Wakeup } from "../wakeup.ts";
 import { type Announced, announcement, asksFor, farewell } from "./answer.ts";
 import type { MdnsState } from "./examine.ts";
 import { Heard } from "./heard.ts";
+import { MDNS_LIMITS } from "./limits.ts";
 import { type MdnsSocket, openMdnsSocket } from "./socket.ts";
 
-/** Nobody asks, and nobody says the same, more often than this. */
-const MIN_PAUSE_MS = 1000;
+const {
+  mdnsPauseMs: { value: MIN_PAUSE_MS },
+  mdnsReopenMs: { value: REOPEN_MS },
+} = MDNS_LIMITS;
 /** Answers of many nodes to one question are spread over this time, beginning after {@link ANSWER_AFTER_MS}. */
 const ANSWER_SPREAD_MS = 100;
 const ANSWER_AFTER_MS = 20;
 /** The first question and announcement are repeated once, since a packet may be lost. */
 const REPEATED = 2;
-/** A port that is taken, or a machine without a network, is tried again. */
-const REOPEN_MS = 30_000;
 
 /** What a responder is made of. */
 export interface ResponderOptions {

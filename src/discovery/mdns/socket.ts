@@ -10,6 +10,7 @@ import { BlockList } from "node:net";
 import { networkInterfaces, type NetworkInterfaceInfo } from "node:os";
 import { decode, encode, type Packet } from "dns-packet";
 import type { Logger } from "../../logger.ts";
+import { MDNS_LIMITS } from "./limits.ts";
 
 /** Where multicast DNS is (RFC 6762). */
 export const MDNS_PORT = 5353;
@@ -19,10 +20,10 @@ const GROUP_6 = "ff02::fb";
 const HOPS = 255;
 /** On the loopback interface nothing may ever leave the machine. */
 const NO_HOPS = 0;
-/** The largest packet that RFC 6762 (section 17) allows. */
-const MAX_PACKET_BYTES = 9000;
-/** Hundreds of nodes answering one question stay below it; decoding this many costs some percent of a core. */
-const MAX_PACKETS_PER_SECOND = 1000;
+const {
+  mdnsPacketBytes: { value: MAX_PACKET_BYTES },
+  mdnsPacketsPerSecond: { value: MAX_PACKETS_PER_SECOND },
+} = MDNS_LIMITS;
 
 /** An interface that packets are sent through. */
 export interface Interface {

@@ -13,6 +13,12 @@ type Name =
   | "upgradeMs"
   | "maxDials"
   | "addressDialMs"
+  | "hearsayBurst"
+  | "hearsayPerSecond"
+  | "hearsayHostBurst"
+  | "hearsayHostPerSecond"
+  | "hearsayNetBurst"
+  | "hearsayNetPerSecond"
   | "monitorMs";
 
 /** The limits by name. */
@@ -82,6 +88,42 @@ export const CONNECTION_LIMITS: { readonly [N in Name]: Limit } = {
     unit: "ms",
     what: "How long one address may take before the next is tried.",
     why: "A dead port says so at once, a lost packet never.",
+  },
+  hearsayBurst: {
+    value: 256,
+    unit: "count",
+    what: "Dials at once to addresses that one mechanism has named and nobody vouched for; one that leads to a peer is given back.",
+    why: "Sixteen peers with all the addresses that a peer may have, none of them right.",
+  },
+  hearsayPerSecond: {
+    value: 4,
+    unit: "/s",
+    what: "Such dials in a second, of one mechanism.",
+    why: "A hundred times slower than whoever looks for open ports, and enough for a network that changes.",
+  },
+  hearsayHostBurst: {
+    value: 64,
+    unit: "count",
+    what: "Such dials at once to one machine (of IPv6: to one /64).",
+    why: "Twenty nodes on one machine that have all moved to other ports.",
+  },
+  hearsayHostPerSecond: {
+    value: 1,
+    unit: "/s",
+    what: "Such dials in a second to one machine.",
+    why: "All ports of a machine take eighteen hours.",
+  },
+  hearsayNetBurst: {
+    value: 128,
+    unit: "count",
+    what: "Such dials at once to one network: a /24 of IPv4, a /48 of IPv6.",
+    why: "Half of the addresses of a network once, so that none is swept.",
+  },
+  hearsayNetPerSecond: {
+    value: 2,
+    unit: "/s",
+    what: "Such dials in a second to one network.",
+    why: "One port of each of its machines takes two minutes.",
   },
   monitorMs: {
     value: MINUTE,

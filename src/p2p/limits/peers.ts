@@ -4,8 +4,11 @@ import { type Limit, KIB, MIB, MINUTE } from "./limit.ts";
 type Name =
   | "peerBytesBurst"
   | "peerBytesPerSecond"
+  | "turnBytes"
   | "strangerBytesBurst"
   | "strangerBytesPerSecond"
+  | "maxBegun"
+  | "maxHeldBytes"
   | "maxPeerUnsentBytes"
   | "strangerUnsentBytes"
   | "maxStrikes"
@@ -31,6 +34,12 @@ export const PEER_LIMITS: { readonly [N in Name]: Limit } = {
     what: "Bytes of one peer that are read in a second; what is beyond waits in the network.",
     why: "Half of what one core decrypts, so that the other half is left for everybody else.",
   },
+  turnBytes: {
+    value: 256 * KIB,
+    unit: "bytes",
+    what: "Bytes of one connection that are read, and of answers to one peer that are made, before it is the turn of others.",
+    why: "Decrypting them takes two milliseconds; Node alone would read two megabytes.",
+  },
   strangerBytesBurst: {
     value: 2 * MIB,
     unit: "bytes",
@@ -43,11 +52,23 @@ export const PEER_LIMITS: { readonly [N in Name]: Limit } = {
     what: "Bytes a second of a caller who may only ask for status.",
     why: "Twenty questions a second have four kilobytes.",
   },
+  maxBegun: {
+    value: 64,
+    unit: "count",
+    what: "Requests of one peer that begin in one turn of the event loop; the others follow in the next.",
+    why: "A millisecond or two; whoever else has asked meanwhile is not kept waiting for longer.",
+  },
+  maxHeldBytes: {
+    value: 8 * MIB,
+    unit: "bytes",
+    what: "Unsent bytes on all streams of one peer beyond which none of its requests begins or is read, until half are sent.",
+    why: "Two streams as full as they may be; what a peer does not read is not computed.",
+  },
   maxPeerUnsentBytes: {
-    value: 128 * MIB,
+    value: 64 * MIB,
     unit: "bytes",
     what: "Unsent bytes on all streams of one peer; the stream that goes beyond is reset.",
-    why: "Two streams whose reader is dead.",
+    why: "Answers of the largest size to four requests that were under way at once.",
   },
   strangerUnsentBytes: {
     value: MIB,

@@ -1,6 +1,6 @@
 /** Where MCP over HTTP may listen, and listening there. */
 import { once } from "node:events";
-import { isIPv4, type Server } from "node:net";
+import { createServer, isIPv4, type Server } from "node:net";
 import { ConfigError } from "../../errors.ts";
 
 /** There is no authentication on this wire: whoever reaches it is the owner. So nobody else may reach it. @throws {@link ConfigError} */
@@ -43,4 +43,19 @@ export function originOf(server: Server, host: string): string {
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : 0;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * Finds out whether a port can be had, before a node opens all that has to be closed again if it cannot.
+ *
+ * @throws {@link ConfigError} if it cannot
+ */
+export async function requirePort(host: string, port: number): Promise<void> {
+  requireLoopback(host);
+  if (port === 0) return;
+  const server = createServer();
+  await listenAt(server, host, port);
+  const closed = once(server, "close");
+  server.close();
+  await closed;
 }
