@@ -21,9 +21,9 @@ describe("the groups of tools", () => {
     assert.ok(without.includes("p2p_submit_task"));
   });
 
-  it("lose the scheduler's seven tools with theirs", () => {
+  it("lose the workflows' and the scheduler's tools with theirs", () => {
     const lost = names(true, true).filter((name) => !names(true, true, false).includes(name));
-    assert.equal(lost.length, 7);
-    assert.ok(lost.includes("p2p_get_next_task"));
+    assert.equal(lost.length, 15);
+    assert.ok(lost.includes("p2p_get_next_task") && lost.includes("workflow_run"));
   });
 });

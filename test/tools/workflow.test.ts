@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import * as z from "zod";
 import type { JsonObject } from "../../src/content/json.ts";
+import { laneOfAssigned } from "../../src/task/routing.ts";
 import { AFFINITY_WINDOW_MS } from "../../src/workflow/scheduler/index.ts";
 import { FRIEND, openSmallNode, SELF, type SmallNode } from "../server/support.ts";
 import { TestClock } from "../support/clock.ts";
@@ -125,7 +126,7 @@ describe("the tools of the workflow scheduler", () => {
 
   it("give a task back whose worker does not come back, to another one", async () => {
     await submit("t");
-    const claim = node.local.claimLane("gone", "workflow.task\u001ft", { workerId: "gone", leaseMs: 1000 });
+    const claim = node.local.claimLane("gone", laneOfAssigned("t"), { workerId: "gone", leaseMs: 1000 });
     assert.notEqual(await claim, undefined);
     assert.equal((await next())["task"], null);
     clock.jump(1001 + AFFINITY_WINDOW_MS);
