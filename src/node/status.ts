@@ -35,7 +35,6 @@ export function briefStatus(facts: Pick<StatusFacts, "peerId" | "name" | "versio
     capabilities: {
       task_types: work.taskTypes,
       models: work.models,
-      slots: slotsOf(work),
       endpoints_by_model: {},
       endpoint_types_by_model: {},
       hwtest: {},

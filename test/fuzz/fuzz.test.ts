@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { FACES } from "./faces.ts";
 import { fuzz } from "./run.ts";
 
-const MESSAGES = Number(process.env["MCPP_FUZZ"] ?? 4500);
+const MESSAGES = Number(process.env["MCPP_FUZZ"] ?? 3000);
 const SEED = Number(process.env["MCPP_SEED"] ?? 20_260_101);
 const FACE = process.env["MCPP_FACE"] ?? "";
 
