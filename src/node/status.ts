@@ -51,10 +51,9 @@ export function briefStatus(facts: Pick<StatusFacts, "peerId" | "name" | "versio
 /** With scheduler, worker, queue and mounts: for callers with the grant `observe`. */
 export function detailedStatus(facts: StatusFacts): JsonObject {
   const { work } = facts;
-  const brief = briefStatus(facts);
   return {
-    ...brief,
-    capabilities: { ...capabilitiesOf(work), ...Object(brief["capabilities"]) },
+    ...briefStatus(facts),
+    worker: { ...capabilitiesOf(work) },
     scheduler: facts.presence.scheduler(),
     local_worker: {
       enabled: work.slots > 0,

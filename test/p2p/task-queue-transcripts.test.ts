@@ -52,7 +52,7 @@ const deviations = new Map(
 /** Members that are not compared: instants by whichever clock, and Python's own words. */
 const ASIDE = new Set(["created_at", "updated_at", "last_seen", "ts", "detail"]);
 /** Members that old answers did not have and old peers do not mind, at the top of a status or a refusal. */
-const ADDED = ["name", "version", "queue", "multiaddrs", "tools", "mounts", "uptime_s"].concat([
+const ADDED = ["name", "version", "queue", "multiaddrs", "tools", "mounts", "uptime_s", "worker"].concat([
   "error_code",
   "hint",
   "next_cursor",

@@ -137,7 +137,9 @@ async function withCapabilities(row: Row, input: Input, context: ToolContext): P
       timeoutMs: input.capabilities_timeout_s * 1000,
       onlyFound: true,
     });
-    return { ...row, capabilities: isJsonObject(answer["capabilities"]) ? answer["capabilities"] : null };
+    // Old peers say what they can do in one place; a node tells more in its heartbeats, and in detail.
+    const told = { ...row.capabilities, ...Object(answer["capabilities"]), ...Object(answer["worker"]) };
+    return { ...row, capabilities: isJsonObject(answer["capabilities"]) ? told : null };
   } catch (error) {
     rethrowIfCancelled(error);
     return { ...row, capabilities_error: errorFacts(error).message };
