@@ -120,8 +120,13 @@ describe("a text of a model on another node", { timeout: 120_000 }, () => {
     const pinned = await submit(client, "", { prompt: "Hi", sticky_worker_id: "has-small" });
     const there = await until(client, pinned, ({ status }) => status === "completed");
     assert.equal(there.assigned_worker, "has-small");
-    const peers = await client.callTool("list_peers", {});
-    assert.deepEqual(modelsIn(peers.structuredContent), [["big"], ["small"]]);
+    // Told with the heartbeats.
+    let told = await announced(client);
+    for (let tries = 0; tries < 600 && told.length < 2; tries++) {
+      await pause(50);
+      told = await announced(client);
+    }
+    assert.deepEqual(told, [["big"], ["small"]]);
   });
 
   it("ends at the endpoint when its task is cancelled", async () => {
@@ -138,6 +143,10 @@ describe("a text of a model on another node", { timeout: 120_000 }, () => {
     assert.equal((await look(client, id)).status, "cancelled");
   });
 });
+
+async function announced(client: Client): Promise<readonly (readonly string[])[]> {
+  return modelsIn((await client.callTool("list_peers", {})).structuredContent);
+}
 
 /** The models that peers announced, by themselves. */
 function modelsIn(answer: unknown): readonly (readonly string[])[] {

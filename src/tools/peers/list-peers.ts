@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isJsonObject } from "../../content/json.ts";
+import { isJsonObject, type JsonObject } from "../../content/json.ts";
 import { errorFacts, UnreachableError } from "../../errors.ts";
 import { Limiter, rethrowIfCancelled } from "../../nursery/index.ts";
 import { isAlive, type Peer } from "../../peer/peer.ts";
@@ -138,7 +138,11 @@ async function withCapabilities(row: Row, input: Input, context: ToolContext): P
       onlyFound: true,
     });
     // Old peers say what they can do in one place; a node tells more in its heartbeats, and in detail.
-    const told = { ...row.capabilities, ...Object(answer["capabilities"]), ...Object(answer["worker"]) };
+    const told: JsonObject = {
+      ...Object(row.capabilities),
+      ...Object(answer["capabilities"]),
+      ...Object(answer["worker"]),
+    };
     return { ...row, capabilities: isJsonObject(answer["capabilities"]) ? told : null };
   } catch (error) {
     rethrowIfCancelled(error);
