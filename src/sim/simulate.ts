@@ -31,6 +31,8 @@ export interface SimulationOptions {
   readonly policy?: PolicyName | undefined;
   /** Is given every line of what happens, in order. */
   readonly onLine?: ((line: string) => void) | undefined;
+  /** Ends the simulation early, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
   /** Changes the stores of all peers, to see whether what that breaks is found. */
   readonly breakStore?: ((store: TaskStore) => TaskStore) | undefined;
 }
@@ -103,15 +105,17 @@ class Simulation {
   readonly #policy: PolicyName;
   readonly #digest = createHash("sha256");
   readonly #onLine: ((line: string) => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
 
   constructor({ seed = 1, peers = DEFAULT_PEERS, tasks = DEFAULT_TASKS, ...rest }: SimulationOptions) {
     whole("seed", seed, 0, 2 ** 32 - 1);
     whole("peers", peers, 1, MAX_PEERS);
     whole("tasks", tasks, 0, MAX_TASKS);
-    const { faults = new Set(FAULTS), policy = "hash", onLine, breakStore = (store) => store } = rest;
+    const { faults = new Set(FAULTS), policy = "hash", onLine, signal, breakStore = (store) => store } = rest;
     this.#seed = seed;
     this.#policy = policy;
     this.#onLine = onLine;
+    this.#signal = signal;
     this.#random = new Random(seed);
     const note = (line: string): void => this.#note(line);
     this.#referee = new Referee(() => this.#timeline.nowMs, note);
@@ -154,6 +158,7 @@ class Simulation {
     await turn();
     while (this.#timeline.next(this.#giveUpAtMs())) {
       await turn();
+      this.#signal?.throwIfAborted();
       if (this.#isDone() && this.#timeline.nowMs > TROUBLE_MS + SETTLING_MS) return;
     }
   }

@@ -101,6 +101,16 @@ describe("many peers on virtual time", () => {
     assert.ok(violations.some(({ promised }) => promised === "in-time"));
   });
 
+  it("ends early when it is asked to", async () => {
+    const asked = new AbortController();
+    const ended = simulate({
+      ...SMALL,
+      signal: asked.signal,
+      onLine: () => asked.abort(new Error("enough")),
+    });
+    await assert.rejects(ended, /enough/);
+  });
+
   it("refuses faults that there are not, and sizes beyond its limits", async () => {
     assert.throws(() => parseFaults("delay,flood"), { code: "E_INVALID_INPUT" });
     await assert.rejects(simulate({ peers: 0 }), { code: "E_INVALID_INPUT" });

@@ -2,6 +2,7 @@ import { createWriteStream, type WriteStream } from "node:fs";
 import { once } from "node:events";
 import { choice, durationText, integer, path, text } from "../../config/kind.ts";
 
+import { currentSignal } from "../../nursery/index.ts";
 import type { SimulationReport } from "../../sim/index.ts";
 import type { Command, Invocation, Option } from "../command.ts";
 
@@ -94,7 +95,7 @@ async function simulateOne(
     tasks: invocation.get(TASKS),
     policy: invocation.get(POLICY),
   };
-  return simulate({ seed, ...sizes, faults, onLine });
+  return simulate({ seed, ...sizes, faults, onLine, signal: currentSignal() });
 }
 
 interface Trace extends AsyncDisposable {
