@@ -9,7 +9,8 @@ import { UnreachableError } from "./errors.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { openHost } from "./nursery/index.ts";
 import { type Closers, createClosers } from "./node/closers.ts";
-import { type CacheReplicas, openFoundation } from "./node/foundation.ts";
+import type { CacheReplicas } from "./node/cache-replicas.ts";
+import { openFoundation } from "./node/foundation.ts";
 import { openNetwork } from "./node/network.ts";
 import { openServing } from "./node/serving.ts";
 import type { ProcessShare } from "./node/processes/share.ts";
@@ -18,7 +19,8 @@ import { openWork } from "./node/work.ts";
 import type { P2pHost } from "./p2p/index.ts";
 import type { PeerTarget } from "./peer/rpc.ts";
 import type { TaskQueue } from "./task/queue.ts";
-import { requirePort, type SessionRecord } from "./transport/index.ts";
+import type { SessionRecord } from "./transport/http/sessions.ts";
+import { requirePort } from "./transport/index.ts";
 import type { Workflows } from "./workflow/run/workflows.ts";
 
 /** A running node. */

@@ -8,13 +8,13 @@ import { isDatabaseUrl, type NodeConfig } from "../config.ts";
 import { type DataFolder, ensureDataFolder, openDataFolder } from "../data-folder.ts";
 import type { Logger } from "../logger.ts";
 import type { Nursery } from "../nursery/index.ts";
-import type { PeerTarget } from "../peer/rpc.ts";
 import { createPeerTable, type PeerTable } from "../peer/table.ts";
 import { STORE_ENGINES, type Stores } from "../store/index.ts";
 import { type LocalTaskQueue, openLocalQueue } from "../task/local.ts";
 import { createPresence, type Presence } from "../workflow/presence.ts";
 import { type LocalWorkflows, openWorkflows } from "../workflow/run/local.ts";
 import { mayTravel } from "../workflow/placement.ts";
+import type { CacheReplicas } from "./cache-replicas.ts";
 import type { Closers } from "./closers.ts";
 import type { ProcessShare } from "./processes/share.ts";
 import { openScheduling, type Scheduling } from "./scheduling.ts";
@@ -32,14 +32,6 @@ export interface Opening {
   readonly cacheReplicas: CacheReplicas;
   /** Undefined: the process is the whole node. */
   readonly share: ProcessShare | undefined;
-}
-
-/** Which peers have a copy of this node's cache. */
-export interface CacheReplicas {
-  /** Those that always have one. Default: none. */
-  readonly peers?: readonly PeerTarget[] | undefined;
-  /** Whether peers have one while they are connected, too. Default: no. */
-  readonly connected?: boolean | undefined;
 }
 
 /** What the first step gives to the next ones. */
