@@ -4,7 +4,6 @@ import type { Clock } from "../../clock.ts";
 import type { Logger } from "../../logger.ts";
 import { rethrowIfCancelled, sleep } from "../../nursery/index.ts";
 import type { WorkflowTask } from "../../workflow/scheduler/index.ts";
-import { GithubApi } from "../github-issues/api.ts";
 import { credentialsOf } from "../github-issues/credentials.ts";
 import { Gate } from "../github-issues/gate.ts";
 import type { TokenSource } from "../github-issues/settings.ts";
@@ -40,7 +39,7 @@ const SUBJECT = {
 /** Looks at all sources again and again, as long as it is not cancelled. */
 export async function followGithubWorkflows(options: GithubWorkflowsOptions): Promise<never> {
   const { intervalMs } = options;
-  const sources = sourcesOf(options);
+  const sources = await sourcesOf(options);
   const looks = sources.map((source) => new Look(source, options));
   for (;;) {
     for (const look of looks) await look.once();
@@ -48,14 +47,16 @@ export async function followGithubWorkflows(options: GithubWorkflowsOptions): Pr
   }
 }
 
-function sourcesOf({
+async function sourcesOf({
   sources,
   api,
   token,
   clock,
   logger,
   random = Math.random,
-}: GithubWorkflowsOptions): readonly WorkflowSource[] {
+}: GithubWorkflowsOptions): Promise<readonly WorkflowSource[]> {
+  // With it comes the client of GitHub, which most nodes never need.
+  const { GithubApi } = await import("../github-issues/api.ts");
   const client = new GithubApi({
     api,
     clock,

@@ -2,7 +2,8 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { NodeConfig } from "../../config.ts";
-import type { HandedConnections, SessionRecord } from "../../transport/index.ts";
+import type { HandedConnections } from "../../transport/http/handed.ts";
+import type { SessionRecord } from "../../transport/http/sessions.ts";
 
 /** Which of them a process is, and how it reaches the others. */
 export interface ProcessShare {
